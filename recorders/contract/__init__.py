@@ -1,0 +1,31 @@
+"""What writer and reader agree on: the variables of a store, its schema version, run states and errors.
+
+This is the only part of `recorders` that `burden_analysis` and `reports` may import; it imports neither torch nor zarr.
+"""
+
+from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
+from recorders.contract.variables import (
+    MEASURED,
+    SCHEMA_VERSION,
+    SERIES,
+    Status,
+    Variable,
+    base_name,
+    mean_name,
+    variable,
+)
+
+__all__ = [
+    "MEASURED",
+    "SCHEMA_VERSION",
+    "SERIES",
+    "BurdenError",
+    "InputError",
+    "RunError",
+    "Status",
+    "Variable",
+    "base_name",
+    "mean_name",
+    "unknown_name",
+    "variable",
+]

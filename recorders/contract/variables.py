@@ -1,0 +1,115 @@
+"""The variables of a recording, as a table: name, dimensions, units and what each one means.
+
+A recording is a plain xarray Dataset (`xarray.open_zarr(store, group=name)`) with the dimensions
+
+``run``        one training run (coordinates ``run_id``, ``strategy``, ``sparsity``, ``seed`` and any other setting)
+``record``     one moment at which indicators were written (coordinates ``step``: optimiser steps done, ``epoch``)
+``parameter``  one prunable tensor (coordinates ``parameter``: its qualified name, ``parameter_layer``, ``parameter_size``)
+``layer``      one hidden layer (coordinate ``layer``: its qualified name)
+``update``     one mask update
+
+Values that were not reached are NaN; ``records_written[run]`` says how many records of a run are committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class Status(StrEnum):
+    """The state of one run."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run reached its last step (a diverged run did; a failed one did not)."""
+        return self in (Status.COMPLETE, Status.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One data variable of a recording.
+
+    Attributes
+    ----------
+    name : str
+        Name in the store.
+    dims : tuple of str
+        Dimensions, in storage order.
+    long_name : str
+        What it is, in words; figures print it on their axes.
+    units : str
+        Units; ``"1"`` for dimensionless.
+    section : str
+        Where science.md defines it.
+    dtype : str
+        NumPy dtype. Counts are float64: float32 is exact only up to 2**24, and NaN marks what was not reached.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    long_name: str
+    units: str = "1"
+    section: str = "5"
+    dtype: str = "float32"
+
+
+def mean_name(name: str) -> str:
+    """Name of the interval mean of a variable: ``gradient_norm`` → ``gradient_norm_mean``."""
+    return f"{name}_mean"
+
+
+def base_name(name: str) -> str:
+    """Name of a variable without the interval-mean suffix: ``gradient_norm_mean`` → ``gradient_norm``.
+
+    ``gradient_mean_abs`` ends in ``_mean_abs``, not ``_mean``, and stays as it is.
+    """
+    return name.removesuffix("_mean")
+
+
+_PARAMETER = ("run", "record", "parameter")
+_RECORD = ("run", "record")
+_UPDATE = ("run", "update", "parameter")
+
+# The indicators measured at every step, in the order the training loop computes them. Each is stored twice.
+MEASURED = (
+    Variable("gradient_norm", _PARAMETER, "L2 norm of the gradient at active weights"),
+    Variable("dense_gradient_norm", _PARAMETER, "L2 norm of the gradient at all weights, active or not"),
+    Variable("gradient_mean_abs", _PARAMETER, "mean absolute gradient per active weight"),
+    Variable("weight_norm", _PARAMETER, "L2 norm of the active weights"),
+    Variable("weight_mean_abs", _PARAMETER, "mean absolute active weight"),
+)
+
+SERIES: tuple[Variable, ...] = (
+    *MEASURED,
+    *(
+        Variable(mean_name(v.name), v.dims, f"{v.long_name}, mean over the steps since the previous record")
+        for v in MEASURED
+    ),
+    Variable("active_weights", _PARAMETER, "active weights", "weights", dtype="float64"),
+    Variable("activation_rms", ("run", "record", "layer"), "root mean square of the layer's output over batch and units"),
+    Variable("loss", _RECORD, "training loss of the batch"),
+    Variable("accuracy", _RECORD, "held-out accuracy after the record's step (NaN where not evaluated)"),
+    Variable("learning_rate", _RECORD, "learning rate of the step"),
+    Variable("target_sparsity", _RECORD, "sparsity asked for by the schedule", section="3"),
+    Variable("actual_sparsity", _RECORD, "share of prunable weights that are masked", section="3", dtype="float64"),
+    Variable("interval_steps", _RECORD, "steps since the previous record", "steps", dtype="float64"),
+    Variable("update_step", ("run", "update"), "steps done at the mask update", "steps", section="3", dtype="float64"),
+    Variable("regrown", _UPDATE, "weights that came back at the mask update", "weights", section="3", dtype="float64"),
+    Variable("pruned", _UPDATE, "weights that were masked at the mask update", "weights", section="3", dtype="float64"),
+)
+
+_BY_NAME = {v.name: v for v in SERIES}
+
+
+def variable(name: str) -> Variable | None:
+    """Look a variable up by its name in the store; None when it is not part of the contract (a user's own scalar)."""
+    return _BY_NAME.get(name)
