@@ -1,0 +1,6 @@
+"""Data sets, decoded once and kept as one tensor."""
+
+from recorders.data.dataset import DataSet
+from recorders.data.load import NAMES, load
+
+__all__ = ["NAMES", "DataSet", "load"]

@@ -1,0 +1,175 @@
+"""The settings of a study: everything that decides its numbers, checked once. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from recorders.contract import InputError, unknown_name
+
+STRATEGIES = ("iterative", "optimal", "random", "dense")
+ALLOCATIONS = ("global", "matched", "uniform", "erk")
+OPTIMIZERS = ("adam", "sgd")
+LEARNING_RATE_SHAPES = ("constant", "cosine")
+_GRID = ("strategies", "sparsities", "seeds")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one study.
+
+    Attributes
+    ----------
+    data : str
+        digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, or the path of an image folder.
+    image_size : int
+        Zero-pad images to this many pixels a side; 0 leaves them as they are.
+    strategies : tuple of str
+        iterative, optimal, random, dense.
+    sparsities : tuple of float
+        Shares of prunable weights to remove.
+    seeds : tuple of int
+        One run per seed, strategy and sparsity.
+    allocation : str
+        How `random` spreads its weights over layers: global, matched, uniform or erk.
+    hidden : tuple of int
+        Units of each hidden layer.
+    epochs : int
+        Passes over the training images.
+    batch_size : int
+        Images per optimiser step.
+    optimizer : str
+        adam or sgd.
+    learning_rate : float
+        Learning rate at the start.
+    learning_rate_shape : str
+        constant or cosine.
+    momentum : float
+        Momentum of sgd.
+    weight_decay : float
+        L2 penalty.
+    interval : int
+        Optimiser steps between records.
+    pruning_interval : int
+        Optimiser steps between mask updates.
+    pruning_end : float
+        Share of training after which the mask stays.
+    initial_sparsity : float
+        Sparsity before the first mask update.
+    evaluate_every : int
+        Epochs between held-out evaluations.
+    allow_empty_layers : bool
+        Go on when a layer loses its last weight.
+    """
+
+    data: str = "digits"
+    image_size: int = 0
+    strategies: tuple[str, ...] = ("iterative", "optimal", "random")
+    sparsities: tuple[float, ...] = (0.7, 0.8, 0.9)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    allocation: str = "global"
+    hidden: tuple[int, ...] = (300, 100)
+    epochs: int = 60
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    learning_rate_shape: str = "constant"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    interval: int = 10
+    pruning_interval: int = 16
+    pruning_end: float = 1.0
+    initial_sparsity: float = 0.0
+    evaluate_every: int = 1
+    allow_empty_layers: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises
+        ------
+        InputError
+            A name that does not exist or a number out of range.
+        """
+        for kind, asked, known in (
+            ("strategy", self.strategies, STRATEGIES),
+            ("allocation", (self.allocation,), ALLOCATIONS),
+            ("optimizer", (self.optimizer,), OPTIMIZERS),
+            ("learning_rate_shape", (self.learning_rate_shape,), LEARNING_RATE_SHAPES),
+        ):
+            for name in asked:
+                if name not in known:
+                    raise unknown_name(kind, name, known)
+        for name in _GRID:
+            _check_unique(name, getattr(self, name))
+        for sparsity in (*self.sparsities, self.initial_sparsity):
+            if not 0 <= sparsity < 1:
+                raise InputError(f"sparsity {sparsity:g} is outside [0, 1): give the share of weights to remove")
+        if self.strategies != ("dense",) and self.initial_sparsity > min(self.sparsities):
+            raise InputError(f"initial_sparsity {self.initial_sparsity:g} is above sparsity {min(self.sparsities):g}")
+        for name in ("epochs", "batch_size", "interval", "pruning_interval", "evaluate_every", "learning_rate", "pruning_end"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("image_size", "momentum", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.pruning_end > 1:
+            raise InputError(f"pruning_end is a share of training in (0, 1], got {self.pruning_end:g}")
+        if any(units <= 0 for units in self.hidden) or any(seed < 0 for seed in self.seeds):
+            raise InputError("hidden units must be positive and seeds must not be negative")
+
+    def training(self) -> dict[str, Any]:
+        """Return the settings that decide a single run's numbers: all but the grid.
+
+        Two recordings that agree here can share a study: their runs are comparable, and a run of one need not be
+        trained again for the other.
+        """
+        return {k: v for k, v in self.as_dict().items() if k not in _GRID}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all settings with lists for tuples, as they are stored in JSON and YAML."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Build from a mapping, as read from YAML.
+
+        Raises
+        ------
+        InputError
+            A key that does not exist, a value of another type, or a value out of range.
+        """
+        defaults = {f.name: f.default for f in fields(cls)}
+        checked: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in defaults:
+                raise unknown_name("setting", key, defaults)
+            checked[key] = _coerce(key, value, defaults[key])
+        return cls(**checked)
+
+
+
+def _check_unique(name: str, values: tuple[Any, ...]) -> None:
+    if not values:
+        raise InputError(f"{name} is empty: give at least one")
+    if len(set(values)) < len(values):
+        raise InputError(f"{name} has duplicates: {', '.join(map(str, values))}")
+
+
+def _coerce(key: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"setting {key!r} takes a list, got {value!r}")
+        return tuple(_coerce(key, item, default[0]) for item in value)
+    kind = type(default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 (no dot) as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not kind:
+        raise InputError(f"setting {key!r} takes a value of type {kind.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,227 @@
+"""A study store: a zarr v3 group whose child groups are recordings (design.md, "The contract").
+
+A recording is created under a temporary name and renamed, so that no reader ever meets half of one. Everything is
+preallocated with NaN and never resized: resizing under a reader or a kill leaves stores that xarray cannot open.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from recorders.contract import SCHEMA_VERSION, SERIES, InputError, RunError, Status, Variable, variable
+from recorders.layout import Layout
+
+COMPRESSOR = ZstdCodec(level=0, checksum=True)
+MASKS = "masks"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of a full or read-only disk into one line that names the place.
+
+    Raises
+    ------
+    RunError
+        No space left, or the quota is exceeded.
+    InputError
+        The place cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(
+                f"no space left for {path}: free some and rerun the same command, what was committed is kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise InputError(f"cannot write to {path}: {error.strerror}; choose another place") from error
+        raise
+
+
+def open_root(store: Path, *, create: bool) -> zarr.Group:
+    """Open a study's root group, creating the store when asked.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    create : bool
+        Whether a missing store is created (atomically).
+
+    Returns
+    -------
+    zarr.Group
+        The root group.
+
+    Raises
+    ------
+    InputError
+        The path is not a study store, or it was written by a newer version of this package.
+    """
+    if create and not store.exists():
+        with disk_errors(store):
+            _create_root(store)
+    try:
+        root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    except (FileNotFoundError, ValueError, NotADirectoryError) as error:
+        raise InputError(f"{store} is not a study store: give the path of one, or a path that does not exist") from error
+    schema = root.attrs.get("burden_schema")
+    if not isinstance(schema, int):
+        raise InputError(f"{store} is a zarr group, but not a study store of this package: choose another path")
+    if schema > SCHEMA_VERSION:
+        raise InputError(
+            f"{store} has schema {schema}, this version reads up to {SCHEMA_VERSION}: upgrade burden-analysis"
+        )
+    return root
+
+
+def _create_root(store: Path) -> None:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    temporary = store.with_name(f".{store.name}.tmp-{np.random.default_rng().integers(2**63):x}")
+    zarr.open_group(temporary, mode="w", zarr_format=3, attributes={"burden_schema": SCHEMA_VERSION})
+    try:
+        temporary.rename(store)
+    except OSError:  # somebody else created it meanwhile
+        shutil.rmtree(temporary)
+        if not store.exists():
+            raise
+
+
+def recording_names(store: Path) -> list[str]:
+    """Names of the recordings of a store, sorted; hidden groups are work in progress."""
+    return sorted(p.parent.name for p in store.glob("[!.]*/zarr.json"))
+
+
+def create_recording(
+    store: Path, name: str, layout: Layout, *, config: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> None:
+    """Preallocate a recording, visible only when whole.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store; created when missing.
+    name : str
+        Name of the recording.
+    layout : Layout
+        Its runs, parameters and records.
+    config, provenance : mapping
+        JSON-able; stored as attributes.
+
+    Raises
+    ------
+    InputError
+        The recording exists, or the store is not ours.
+    RunError
+        No space left.
+    """
+    open_root(store, create=True)
+    final, temporary = store / name, store / f".{name}.tmp"
+    if final.exists():
+        raise InputError(f"{store} already holds a recording {name!r}: choose another name, or overwrite or resume it")
+    with disk_errors(store):
+        shutil.rmtree(temporary, ignore_errors=True)
+        group = zarr.open_group(temporary, mode="w", zarr_format=3)
+        _write_coordinates(group, layout)
+        for series in SERIES:
+            if all(layout.sizes[d] for d in series.dims):
+                create_series(group, series, layout.sizes, layout.chunks(series.dims))
+        _write_masks(group, layout)
+        group.attrs.update(
+            {
+                "burden_schema": SCHEMA_VERSION,
+                "coordinates": " ".join(_coordinate_names(layout)),
+                "config": json.dumps(config),
+                "provenance": json.dumps(provenance),
+            }
+        )
+        temporary.rename(final)
+
+
+def create_series(
+    group: zarr.Group, series: Variable, sizes: Mapping[str, int], chunks: tuple[int, ...]
+) -> zarr.Array[Any]:
+    """Preallocate one float variable with NaN; chunks that are never written cost no file."""
+    return group.create_array(
+        series.name,
+        shape=tuple(sizes[d] for d in series.dims),
+        dtype=series.dtype,
+        chunks=chunks,
+        dimension_names=series.dims,
+        fill_value=np.nan,
+        compressors=COMPRESSOR,
+        attributes={"long_name": series.long_name, "units": series.units, "section": f"science.md §{series.section}"},
+    )
+
+
+def user_scalar(name: str) -> Variable:
+    """Contract of a scalar that a user logs: the known variable of that name, else a plain series over records."""
+    known = variable(name)
+    if known is not None and known.dims != ("run", "record"):
+        raise InputError(f"cannot log {name!r}: it is an indicator the recorder measures itself; choose another name")
+    return known or Variable(name, ("run", "record"), f"{name}, as logged by the training loop", section="5 (logged)")
+
+
+def _coordinate_names(layout: Layout) -> list[str]:
+    return [*layout.runs[0], "step", "epoch", "parameter_layer", "parameter_size"]
+
+
+def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
+    def put(name: str, dim: str, values: list[Any], long_name: str, units: str = "1", chunk: int | None = None) -> None:
+        if not values:
+            return
+        text = isinstance(values[0], str)
+        data = np.array(values, dtype=object) if text else np.asarray(values)
+        array = group.create_array(
+            name,
+            shape=data.shape,
+            dtype=str if text else data.dtype,
+            chunks=(chunk or len(values),),
+            dimension_names=(dim,),
+            fill_value="" if text else 0,
+            compressors=COMPRESSOR,
+            attributes={"long_name": long_name, "units": units, "section": "science.md §5"},
+        )
+        array[:] = data
+
+    for key in layout.runs[0]:
+        put(key, "run", [run[key] for run in layout.runs], f"{key.replace('_', ' ')} of the run")
+    runs = len(layout.runs)
+    put("status", "run", [Status.PLANNED.value] * runs, "state of the run", chunk=1)
+    put("status_reason", "run", [""] * runs, "why the run diverged or failed", chunk=1)
+    put("initial_weights", "run", [""] * runs, "SHA-256 of the dense initial weights (equal: paired runs)", chunk=1)
+    put("records_written", "run", [0] * runs, "records committed so far", "records", chunk=1)
+    steps = layout.steps
+    put("step", "record", list(steps), "optimiser steps done", "steps")
+    put("epoch", "record", list(steps / layout.steps_per_epoch), "epochs done", "epochs")
+    names = list(layout.parameters)
+    put("parameter", "parameter", names, "prunable tensor")
+    put("parameter_layer", "parameter", [n.rpartition(".")[0] for n in names], "module that owns the tensor")
+    put("parameter_size", "parameter", [int(np.prod(s)) for s in layout.parameters.values()], "weights", "weights")
+    put("layer", "layer", list(layout.layers), "hidden layer")
+
+
+def _write_masks(group: zarr.Group, layout: Layout) -> None:
+    masks = group.create_group(MASKS)
+    runs = len(layout.runs)
+    for name, shape in layout.parameters.items():
+        masks.create_array(
+            name,
+            shape=(runs, *shape),
+            dtype=bool,
+            chunks=(1, *shape),
+            dimension_names=("run", *(f"{name}:{axis}" for axis in range(len(shape)))),
+            fill_value=False,
+            compressors=COMPRESSOR,
+            attributes={"long_name": f"final mask of {name} (True: active)", "units": "1", "section": "science.md §3"},
+        )

@@ -1,0 +1,122 @@
+"""Writes the records of some runs of one recording; the only code that writes into an existing recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from recorders.contract import Status
+from recorders.layout import RECORDS_PER_CHUNK
+from recorders.store import MASKS, create_series, disk_errors, user_scalar
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+class RecordingWriter:
+    """Some runs of one recording, opened for writing.
+
+    Two writers may work on one recording at the same time when their runs lie in different chunks.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the study.
+    name : str
+        The recording.
+    rows : sequence of int
+        Positions along ``run`` that this writer owns; contiguous.
+    """
+
+    def __init__(self, store: Path, name: str, rows: Sequence[int]) -> None:
+        self.path = store / name
+        self.rows = slice(rows[0], rows[-1] + 1)
+        if list(rows) != list(range(self.rows.start, self.rows.stop)):
+            raise ValueError(f"rows must be contiguous, got {list(rows)}")
+        self._group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+
+    def write_records(self, start: int, columns: Columns) -> None:
+        """Write whole records, then commit them: `records_written` is written last.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first record.
+        columns : mapping of str to array, shape (run, record, ...)
+            Values by variable name; scalars that are not in the store yet get a variable.
+
+        Raises
+        ------
+        RunError
+            No space left.
+        """
+        stop = start
+        with disk_errors(self.path):
+            for name, values in columns.items():
+                stop = start + values.shape[1]
+                self._array(name)[self.rows, start:stop] = values
+            self._array("records_written")[self.rows] = stop
+
+    def write_updates(self, start: int, columns: Columns) -> None:
+        """Write what happened at mask updates; `columns` as in `write_records`, shape (run, update, ...)."""
+        with disk_errors(self.path):
+            for name, values in columns.items():
+                self._array(name)[self.rows, start : start + values.shape[1]] = values
+
+    def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
+        """Write the final masks of one run, by parameter name."""
+        with disk_errors(self.path):
+            for name, mask in masks.items():
+                self._array(f"{MASKS}/{name}")[row] = mask
+
+    def read_masks(self, row: int) -> dict[str, npt.NDArray[np.bool_]]:
+        """Read the final masks of one run, by parameter name."""
+        group = self._group[MASKS]
+        assert isinstance(group, zarr.Group)
+        return {name: np.asarray(array[row], dtype=bool) for name, array in group.arrays()}
+
+    def write_steps(self, steps: npt.NDArray[np.int64]) -> None:
+        """Correct the steps of the records (a loop of unknown length ended inside an interval)."""
+        with disk_errors(self.path):
+            self._array("step")[: len(steps)] = steps
+
+    def begin(self, checksums: Sequence[str]) -> None:
+        """Start the runs over: nothing committed, status ``running``."""
+        with disk_errors(self.path):
+            self._array("records_written")[self.rows] = 0
+            self._array("initial_weights")[self.rows] = np.array(checksums, dtype=object)
+        for row in range(self.rows.start, self.rows.stop):
+            self.set_status(row, Status.RUNNING)
+
+    def set_status(self, row: int, status: Status, reason: str = "") -> None:
+        """Set the state of one run; the reason first, so that a reader never sees a failure without one."""
+        with disk_errors(self.path):
+            self._array("status_reason")[row] = reason
+            self._array("status")[row] = status.value
+
+    def records_written(self) -> npt.NDArray[np.int64]:
+        """Records committed for each of this writer's runs, shape (run,)."""
+        return np.asarray(self._array("records_written")[self.rows])
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        if name not in self._arrays:
+            if name not in self._group:
+                self._create_scalar(name)
+            array = self._group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def _create_scalar(self, name: str) -> None:
+        series = user_scalar(name)
+        like = self._array("loss")
+        sizes = dict(zip(("run", "record"), like.shape, strict=True))
+        try:
+            create_series(self._group, series, sizes, (like.chunks[0], RECORDS_PER_CHUNK))
+        except zarr.errors.ContainsArrayError:  # another run of the recording logs it too
+            return
