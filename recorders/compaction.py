@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import numpy as np
 import zarr
 
 from recorders.contract import Status
-from recorders.store import COMPRESSOR, MASKS, disk_errors
+from recorders.disk import disk_errors
+from recorders.lock import root_lock
+from recorders.store import COMPRESSOR, MASKS, recording_names
 
 _RECORDS_PER_CHUNK = 10_000
 
@@ -66,11 +69,31 @@ def compact(store: Path, name: str) -> None:
         for key, array in _group(source, MASKS).arrays():
             _copy(array, masks, key, {}, chunks=array.chunks)
         target.attrs.update({**source.attrs.asdict(), "compact": True})
-        zarr.consolidate_metadata(target.store)
+        _consolidate(target)
         _sync(temporary)  # a power loss after the swap must not find empty files
         final.rename(old)
         temporary.rename(final)
         shutil.rmtree(old)
+
+
+def consolidate(store: Path) -> None:
+    """Consolidate the metadata of a study when every recording is compact; until then it would go stale.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the study. `recorders.store.create_recording` takes the consolidated metadata away again.
+    """
+    with root_lock(store):
+        if all(is_compact(store, name) for name in recording_names(store)):
+            with disk_errors(store):
+                _consolidate(zarr.open_group(store, mode="r+", use_consolidated=False))
+
+
+def _consolidate(group: zarr.Group) -> None:
+    with warnings.catch_warnings():  # version 3 of the format does not specify it yet; xarray and zarr read it
+        warnings.filterwarnings("ignore", "Consolidated metadata", zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(group.store, path=group.path)
 
 
 def _group(parent: zarr.Group, name: str) -> zarr.Group:

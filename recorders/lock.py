@@ -9,37 +9,50 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from recorders.contract import InputError
-from recorders.store import disk_errors
+from recorders.disk import disk_errors
 
 
 @contextmanager
-def exclusive(store: Path, name: str) -> Iterator[None]:
+def exclusive(store: Path, name: str | None = None) -> Iterator[None]:
     """Hold the right to write one recording.
 
     Parameters
     ----------
     store : Path
         Folder of the study.
-    name : str
-        The recording, or ``"*"`` for the plan of a whole study.
+    name : str, optional
+        The recording; None for the plan of the whole study.
 
     Raises
     ------
     InputError
         Another process is writing it.
     """
-    store.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the store, hidden: a foreign file inside a zarr group makes its readers warn.
-    path = store.with_name(f".{store.name}.{'study' if name == '*' else name}.lock")
-    lock = FileLock(path, blocking=False)
     try:
-        with disk_errors(path):
-            lock.acquire()
+        with _held(store, name or "study", wait=False):
+            yield
     except Timeout as error:
-        what = store if name == "*" else f"recording {name!r} of {store}"
+        what = f"recording {name!r} of {store}" if name else store
         raise InputError(f"{what} is being written by another process: wait for it, or choose another store") from error
+
+
+@contextmanager
+def root_lock(store: Path) -> Iterator[None]:
+    """Hold the root's metadata for a moment; waits for whoever holds it."""
+    with _held(store, "root", wait=True):
+        yield
+
+
+@contextmanager
+def _held(store: Path, part: str, *, wait: bool) -> Iterator[None]:
+    # Beside the store, hidden: a foreign file inside a zarr group makes its readers warn.
+    path = store.with_name(f".{store.name}.{part}.lock")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, blocking=wait)
+        lock.acquire()
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while held: whoever waited on this file finds it gone and makes its own
+        path.unlink(missing_ok=True)  # while held: filelock sees that whoever waited holds a file without a name
         lock.release()

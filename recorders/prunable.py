@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from recorders.contract import InputError
@@ -76,9 +75,3 @@ def _with_activation(model: nn.Module, name: str) -> nn.Module:
                 return candidate
     return model.get_submodule(name)
 
-
-def mean_square(output: object) -> torch.Tensor:
-    """Mean square of a module's output over batch and units, a 0-d tensor; the first tensor of a tuple counts."""
-    value = output[0] if isinstance(output, tuple) else output
-    assert isinstance(value, torch.Tensor)
-    return value.detach().float().square().mean()

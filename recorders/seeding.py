@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     ORDER = 1
     MASK = 2
+    TRAINING = 3
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0) -> int:

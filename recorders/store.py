@@ -6,11 +6,9 @@ preallocated with NaN and never resized: resizing under a reader or a kill leave
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +16,13 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
-from recorders.contract import SCHEMA_VERSION, SERIES, InputError, RunError, Status, Variable, variable
+from recorders.contract import SCHEMA_VERSION, SERIES, InputError, Status, Variable, variable
+from recorders.disk import disk_errors
 from recorders.layout import Layout
+from recorders.lock import root_lock
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 MASKS = "masks"
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of a full or read-only disk into one line that names the place.
-
-    Raises
-    ------
-    RunError
-        No space left, or the quota is exceeded.
-    InputError
-        The place cannot be written to.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"no space left for {path}: free some and rerun the same command, what was committed is kept"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise InputError(f"cannot write to {path}: {error.strerror}; choose another place") from error
-        raise
 
 
 def open_root(store: Path, *, create: bool) -> zarr.Group:
@@ -145,7 +122,15 @@ def create_recording(
                 "provenance": json.dumps(provenance),
             }
         )
-        temporary.rename(final)
+        with root_lock(store):  # the root's consolidated metadata, if any, would not know this recording
+            _drop_consolidated(store)
+            temporary.rename(final)
+
+
+def _drop_consolidated(store: Path) -> None:
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    if "consolidated_metadata" in json.loads((store / "zarr.json").read_text()):
+        zarr.open_group(store, mode="r+", use_consolidated=False).update_attributes(root.attrs.asdict())
 
 
 def create_series(

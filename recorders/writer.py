@@ -11,8 +11,9 @@ import numpy.typing as npt
 import zarr
 
 from recorders.contract import Status
+from recorders.disk import disk_errors
 from recorders.layout import RECORDS_PER_CHUNK
-from recorders.store import MASKS, create_series, disk_errors, user_scalar
+from recorders.store import MASKS, create_series, user_scalar
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -98,6 +99,10 @@ class RecordingWriter:
         with disk_errors(self.path):
             self._array("status_reason")[row] = reason
             self._array("status")[row] = status.value
+
+    def status(self, row: int) -> Status:
+        """State of one run."""
+        return Status(str(np.asarray(self._array("status")[row])))
 
     def records_written(self) -> npt.NDArray[np.int64]:
         """Records committed for each of this writer's runs, shape (run,)."""

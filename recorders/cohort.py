@@ -1,0 +1,208 @@
+"""A stack of R networks of one architecture that train at once; R = 1 takes the same path without `vmap`.
+
+A pruned network is trained as in DPF (Lin et al. 2020; the study's eq. 9): the forward pass uses w̃ = m ⊙ w, the gradient
+∂L/∂w̃ is dense and is applied to the dense w. So w̃ is a leaf tensor of its own, refreshed after every update: autograd
+through ``w * m`` would give m ⊙ g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.nn.functional import cross_entropy
+
+from recorders.activations import Activations
+from recorders.contract import InputError
+from recorders.digest import weights_digest
+from recorders.mask import Masks, magnitude_masks
+from recorders.prunable import prunable_parameters
+
+Tensors = list[torch.Tensor]
+_EVALUATION_BATCH = 1000
+
+
+class Cohort:
+    """R networks, their masks and their optimisers' parameters.
+
+    Parameters
+    ----------
+    models : sequence of nn.Module
+        One freshly initialised network per run, all of one architecture.
+    static : sequence of mapping or None
+        Masks of the runs whose mask never changes, by parameter name; None for runs that start dense.
+    device : torch.device
+        Where to train.
+
+    Raises
+    ------
+    InputError
+        A stack of networks with buffers (batch norm's running statistics): they cannot be stacked.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], static: Sequence[Masks | None], device: torch.device) -> None:
+        self.digests = [weights_digest(m.parameters()) for m in models]
+        self.stacked = len(models) > 1
+        self._model = models[0].to(device)
+        if self.stacked and any(True for _ in self._model.buffers()):
+            raise InputError("networks with buffers cannot be trained as a stack: use --device cpu, or one run at a time")
+        self._activations = Activations(self._model)
+        self.layers = self._activations.layers
+        self.names = list(prunable_parameters(self._model))
+        parameters = self._stack(models, device)
+        self.effective = [parameters[name] for name in self.names]  # w̃: what the forward pass uses
+        self._forward_parameters = parameters
+        self.masks = [self._mask(name, static) for name in self.names]
+        self._gradient_masks = self._static_gradient_masks(static)
+        with torch.no_grad():
+            # Static runs start from m ⊙ w and, with masked gradients, stay there exactly.
+            starts = self.masks if self._gradient_masks is None else self._gradient_masks
+            self.dense = [(w * m).requires_grad_() for w, m in zip(self.effective, starts, strict=True)]
+        self._others = [p for name, p in parameters.items() if name not in set(self.names)]
+        self.refresh()
+
+    @property
+    def trainable(self) -> Tensors:
+        """What the optimiser updates: the dense weights and every parameter that is never pruned."""
+        return [*self.dense, *self._others]
+
+    @property
+    def gradients(self) -> Tensors:
+        """Dense gradients ∂L/∂w̃ of the last backward pass, one per prunable tensor."""
+        return [_gradient(w) for w in self.effective]
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, *, activations: bool) -> torch.Tensor:
+        """Run forward and backward on one batch per run.
+
+        Parameters
+        ----------
+        images : Tensor, shape (run, batch, ...)
+            One batch per run.
+        labels : Tensor of int64, shape (run, batch)
+            Its classes.
+        activations : bool
+            Whether to keep the hidden layers' mean squares of this pass, see `mean_squares`.
+
+        Returns
+        -------
+        Tensor, shape (run,)
+            Cross-entropy of each run.
+        """
+        self._activations.armed = activations
+        if not self.stacked:
+            loss = cross_entropy(self._model(images[0]), labels[0])
+            loss.backward()
+            losses = loss.unsqueeze(0)
+            squares = self._activations.latest(loss.detach()).unsqueeze(0)
+        else:
+            losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+            losses.sum().backward()
+        self.mean_squares = squares.detach()
+        return losses.detach()
+
+    def hand_over_gradients(self) -> None:
+        """Give the gradients of w̃ to the dense weights; masked where the mask is static."""
+        for i, (dense, effective) in enumerate(zip(self.dense, self.effective, strict=True)):
+            gradient = _gradient(effective)
+            dense.grad = gradient if self._gradient_masks is None else gradient * self._gradient_masks[i]
+            effective.grad = None
+
+    def refresh(self) -> None:
+        """Set w̃ = m ⊙ w after the dense weights or the masks changed."""
+        with torch.no_grad():
+            for effective, dense, mask in zip(self.effective, self.dense, self.masks, strict=True):
+                torch.mul(dense, mask, out=effective)
+
+    def prune(self, sparsities: Mapping[int, float]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Recompute the masks of some runs from their dense weights (the study's eq. 11-13).
+
+        Parameters
+        ----------
+        sparsities : mapping of int to float
+            Target sparsity by position of the run.
+
+        Returns
+        -------
+        regrown, pruned : Tensor, shape (run, parameter)
+            Weights that came back and weights that were masked; NaN for runs that were not asked for.
+        """
+        counts = torch.full((2, self.runs, len(self.names)), torch.nan, device=self.masks[0].device)
+        with torch.no_grad():
+            for run, sparsity in sparsities.items():
+                fresh = magnitude_masks([self._of(w, run) for w in self.dense], sparsity)
+                for i, (mask, new) in enumerate(zip(self.masks, fresh, strict=True)):
+                    old = self._of(mask, run)
+                    counts[0, run, i] = (new & (old == 0)).sum()
+                    counts[1, run, i] = (~new & (old != 0)).sum()
+                    old.copy_(new)
+        self.refresh()
+        return counts[0], counts[1]
+
+    def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Share of images that each run classifies right, in evaluation mode; shape (run,)."""
+        self._model.eval()
+        right = torch.zeros(self.runs, device=labels.device)
+        with torch.no_grad():
+            for x, y in zip(images.split(_EVALUATION_BATCH), labels.split(_EVALUATION_BATCH), strict=True):
+                right += (self._outputs(x).argmax(-1) == y).sum(-1)
+        self._model.train()
+        return right / len(labels)
+
+    def run_masks(self, run: int) -> Masks:
+        """Masks of one run, boolean, by parameter name."""
+        return {name: self._of(mask, run) != 0 for name, mask in zip(self.names, self.masks, strict=True)}
+
+    def run_weights(self, run: int) -> dict[str, torch.Tensor]:
+        """Return the effective weights m ⊙ w and all other parameters of one run, by name."""
+        return {name: self._of(p, run).detach().clone() for name, p in self._forward_parameters.items()}
+
+    @property
+    def runs(self) -> int:
+        """Number of runs in the stack."""
+        return len(self.digests)
+
+    def _of(self, tensor: torch.Tensor, run: int) -> torch.Tensor:
+        return tensor[run] if self.stacked else tensor
+
+    def _stack(self, models: Sequence[nn.Module], device: torch.device) -> dict[str, torch.Tensor]:
+        if not self.stacked:
+            return dict(self._model.named_parameters())
+        named = [dict(m.named_parameters()) for m in models]
+        return {
+            name: torch.stack([n[name].detach().to(device) for n in named]).requires_grad_() for name in named[0]
+        }
+
+    def _mask(self, name: str, static: Sequence[Masks | None]) -> torch.Tensor:
+        like = self._forward_parameters[name]
+        mask = torch.ones_like(like, requires_grad=False)
+        for run, masks in enumerate(static):
+            if masks is not None:
+                self._of(mask, run).copy_(masks[name])
+        return mask
+
+    def _static_gradient_masks(self, static: Sequence[Masks | None]) -> Tensors | None:
+        if all(masks is None for masks in static):
+            return None
+        return [mask.clone() for mask in self.masks]  # runs that start dense hold ones here, for good
+
+    def _loss(
+        self, parameters: Mapping[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._activations.caught.clear()  # tensors of an earlier vmap must not enter this one
+        loss = cross_entropy(functional_call(self._model, dict(parameters), (images,)), labels)
+        return loss, self._activations.latest(loss)
+
+    def _outputs(self, images: torch.Tensor) -> torch.Tensor:
+        if not self.stacked:
+            outputs: torch.Tensor = self._model(images)
+            return outputs.unsqueeze(0)
+        forward: Callable[..., torch.Tensor] = vmap(
+            lambda p, x: functional_call(self._model, p, (x,)), in_dims=(0, None)
+        )
+        return forward(self._forward_parameters, images)
+
+
+def _gradient(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad

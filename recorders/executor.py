@@ -1,0 +1,114 @@
+"""Executes tasks with dependencies in worker processes. Knows neither training nor stores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import connection
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+from recorders.contract import RunError
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Task(Generic[P]):
+    """Something to do.
+
+    Attributes
+    ----------
+    key : hashable
+        Names the task.
+    payload : object
+        What the work function gets; must be picklable.
+    needs : hashable or None
+        Key of the task that must have ended before.
+    """
+
+    key: Hashable
+    payload: P
+    needs: Hashable | None = None
+
+
+def execute(
+    tasks: Sequence[Task[P]],
+    work: Callable[[P], R],
+    *,
+    workers: int,
+    preload: Iterable[str] = (),
+    initializer: Callable[..., None],
+    initargs: tuple[Any, ...] = (),
+) -> Iterator[tuple[Task[P], R]]:
+    """Run tasks in parallel processes that are reused, each after the one it needs.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        A task may only need one of these, or one that is not listed (taken as done).
+    work : callable
+        Module-level function; called in a worker with a task's payload.
+    workers : int
+        Number of processes.
+    preload : iterable of str
+        Modules to import once, before workers are forked off.
+    initializer, initargs
+        Called once in every worker.
+
+    Yields
+    ------
+    tuple of Task and object
+        Each task with what `work` returned, as they end.
+
+    Raises
+    ------
+    RunError
+        A worker died; what had ended before stays done.
+    """
+    context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(list(preload))  # importing torch takes seconds; forking takes milliseconds
+    waiting = list(tasks)
+    open_keys = {task.key for task in tasks}
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, (initializer, initargs))
+    running: dict[Future[R], Task[P]] = {}
+    try:
+        while waiting or running:
+            ready = [task for task in waiting if task.needs not in open_keys]
+            waiting = [task for task in waiting if task.needs in open_keys]
+            running |= {pool.submit(work, task.payload): task for task in ready}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                result = future.result()
+                open_keys.discard(task.key)
+                yield task, result
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a worker process died (out of memory, or killed): rerun the same command to go on, "
+            "with fewer --workers if memory is short"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def _start_worker(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    Thread(target=_die_with_parent, daemon=True).start()
+    initializer(*initargs)
+
+
+def _die_with_parent() -> None:
+    """End this worker when the parent is killed: it must not go on writing beside a rerun."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

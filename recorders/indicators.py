@@ -1,0 +1,70 @@
+"""What is measured at every optimiser step (science.md §5), for one run or for a stack of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+Tensors = Sequence[torch.Tensor]
+
+
+def count_active(masks: Tensors, *, stacked: bool) -> torch.Tensor:
+    """Count the active weights of every tensor.
+
+    Parameters
+    ----------
+    masks : sequence of Tensor
+        One mask per prunable tensor, 0 or 1 (any dtype), with a leading run axis when `stacked`.
+    stacked : bool
+        Whether the first axis is the run.
+
+    Returns
+    -------
+    Tensor of float64, shape (run, parameter)
+    """
+    return torch.stack([_sum(m.to(torch.float64), stacked) for m in masks], dim=-1)
+
+
+def measure(weights: Tensors, gradients: Tensors, masks: Tensors, active: torch.Tensor, *, stacked: bool) -> torch.Tensor:
+    """Measure gradients and weights, as `recorders.contract.MEASURED` lists them.
+
+    Parameters
+    ----------
+    weights, gradients, masks : sequence of Tensor
+        One of each per prunable tensor; gradients are taken at the masked weights and are dense.
+    active : Tensor, shape (run, parameter)
+        From `count_active`.
+    stacked : bool
+        Whether every tensor has a leading run axis; otherwise there is one run.
+
+    Returns
+    -------
+    Tensor of float64, shape (5, run, parameter)
+        ‖m ⊙ g‖₂, ‖g‖₂, Σ|m ⊙ g| / n, ‖m ⊙ w‖₂, Σ|m ⊙ w| / n; NaN per weight where no weight is active.
+
+    Notes
+    -----
+    Sums of squares and of absolute values by `Tensor.sum`, which adds pairwise: in float32 it is faster on a CPU than
+    `torch._foreach_norm` and 15 (L2) to 1 000 (L1) times nearer to the float64 value at 300 000 weights.
+    """
+    columns = []
+    for weight, gradient, mask in zip(weights, gradients, masks, strict=True):
+        masked_gradient, masked_weight = gradient * mask, weight * mask
+        columns.append(
+            torch.stack(
+                [
+                    _sum(masked_gradient.square(), stacked),
+                    _sum(gradient.square(), stacked),
+                    _sum(masked_gradient.abs_(), stacked),
+                    _sum(masked_weight.square(), stacked),
+                    _sum(masked_weight.abs_(), stacked),
+                ]
+            )
+        )
+    sums = torch.stack(columns, dim=-1).to(torch.float64)
+    return torch.stack([sums[0].sqrt(), sums[1].sqrt(), sums[2] / active, sums[3].sqrt(), sums[4] / active])
+
+
+def _sum(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
+    return tensor.flatten(1).sum(1) if stacked else tensor.sum().unsqueeze(0)

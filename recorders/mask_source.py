@@ -1,0 +1,82 @@
+"""Where the masks of a user's model come from, and when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from recorders.contract import InputError, unknown_name
+
+MaskDict = Mapping[str, torch.Tensor]
+MaskArgument = MaskDict | Callable[[], MaskDict] | None
+
+
+class MaskSource:
+    """The masks of a model, read anew at every step but converted only when they changed.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network; the ``*_mask`` buffers of `torch.nn.utils.prune` are used when `masks` is None.
+    parameters : mapping of str to Parameter
+        Prunable tensors by qualified name.
+    masks : mapping, callable or None
+        Masks by parameter name, or a callable that returns them; a tensor without a mask counts as unmasked.
+
+    Raises
+    ------
+    InputError
+        A name that is not a prunable tensor, or a mask of another shape.
+    """
+
+    def __init__(self, model: nn.Module, parameters: Mapping[str, nn.Parameter], masks: MaskArgument) -> None:
+        self._model, self._parameters, self._masks = model, parameters, masks
+        self._fingerprint: object = None
+        self.current: list[torch.Tensor] = []
+
+    def refresh(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Read the masks.
+
+        Returns
+        -------
+        tuple of Tensor, each of shape (1, parameter), or None
+            Weights that came back and weights that were masked since the last call; None when no mask changed.
+        """
+        masks = self._read()
+        # Identity and version change whenever a tensor is replaced or written in place; values are compared only then.
+        fingerprint = [(name, id(mask), mask._version) for name, mask in masks.items()]
+        if fingerprint == self._fingerprint:
+            return None
+        self._fingerprint = fingerprint
+        previous, self.current = self.current, self._convert(masks)
+        if not previous:
+            return None
+        regrown = torch.stack([((new - old) > 0).sum() for new, old in zip(self.current, previous, strict=True)])
+        pruned = torch.stack([((old - new) > 0).sum() for new, old in zip(self.current, previous, strict=True)])
+        return (regrown.unsqueeze(0), pruned.unsqueeze(0)) if bool((regrown + pruned).any()) else None
+
+    def final(self) -> dict[str, torch.Tensor]:
+        """Return the masks as booleans, by parameter name."""
+        return {name: mask.bool() for name, mask in zip(self._parameters, self.current, strict=True)}
+
+    def _read(self) -> MaskDict:
+        if self._masks is not None:
+            return self._masks() if callable(self._masks) else self._masks
+        buffers = dict(self._model.named_buffers())
+        return {name: buffers[f"{name}_mask"] for name in self._parameters if f"{name}_mask" in buffers}
+
+    def _convert(self, masks: MaskDict) -> list[torch.Tensor]:
+        for name, mask in masks.items():
+            if name not in self._parameters:
+                raise unknown_name("prunable parameter", name, self._parameters)
+            if mask.shape != self._parameters[name].shape:
+                raise InputError(
+                    f"mask of {name!r} has shape {tuple(mask.shape)}, the weight {tuple(self._parameters[name].shape)}"
+                )
+        with torch.no_grad():
+            return [
+                (masks[name] != 0).to(p.dtype).to(p.device) if name in masks else torch.ones_like(p)
+                for name, p in self._parameters.items()
+            ]

@@ -1,0 +1,299 @@
+"""Turns any training loop into a recorded run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from torch import nn
+
+from recorders.activations import Activations
+from recorders.compaction import compact, consolidate, recover
+from recorders.contract import InputError, Status, unknown_name
+from recorders.digest import weights_digest
+from recorders.layout import Layout, record_steps
+from recorders.lock import exclusive
+from recorders.mask_source import MaskArgument, MaskSource
+from recorders.monitor import Monitor
+from recorders.provenance import provenance
+from recorders.prunable import prunable_parameters
+from recorders.disk import disk_errors
+from recorders.store import create_recording, open_root, user_scalar
+from recorders.writer import RecordingWriter
+
+# Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
+CAPACITY = 2**20
+_EXIST = ("error", "overwrite", "resume")
+_REQUIRED = ("strategy", "sparsity", "seed")
+
+
+class Recorder:
+    """Record gradients, weights, masks and activations of a training loop without changing a bit of it.
+
+    Indicators (science.md §5) are measured in a pre-hook of ``optimizer.step()``: after `backward`, gradient
+    unscaling and clipping, before the update.
+
+    Parameters
+    ----------
+    store : path
+        Folder of the study; created when missing. Several runs, also of several processes, can share one.
+    model : nn.Module
+        The network; its weights with more than one dimension are recorded.
+    optimizer : torch.optim.Optimizer
+        The optimizer that steps the network.
+    run : mapping
+        What this run is: ``strategy`` (str), ``sparsity`` (share of weights removed), ``seed`` (int), and any further
+        setting. It names the recording.
+    interval : int
+        Optimiser steps between records.
+    total_steps : int, optional
+        Steps the loop will take, when known.
+    masks : mapping or callable, optional
+        Masks by parameter name, or a callable that returns them. Without it the masks of `torch.nn.utils.prune` are
+        used, else all weights count as active.
+    exist : {"error", "overwrite", "resume"}
+        What to do when this run was recorded before. With ``resume``, `step` says how many steps are covered: go on
+        from there.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps recorded so far.
+
+    Raises
+    ------
+    InputError
+        The run exists (``error``), is complete or was recorded with other settings (``resume``), is being written by
+        another process; `store` is not a study store; `optimizer` does not hold the model's weights; a mask does not
+        fit.
+    """
+
+    def __init__(
+        self,
+        store: str | PathLike[str],
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        run: Mapping[str, Any],
+        interval: int = 50,
+        total_steps: int | None = None,
+        masks: MaskArgument = None,
+        exist: str = "error",
+    ) -> None:
+        if exist not in _EXIST:
+            raise unknown_name("value of exist", exist, _EXIST)
+        if interval < 1 or (total_steps is not None and total_steps < 1):
+            raise InputError(f"interval and total_steps must be positive, got {interval} and {total_steps}")
+        self._store = Path(store)
+        self._run = _checked_run(run)
+        self._interval, self._total = interval, total_steps
+        self._parameters = prunable_parameters(model)
+        _check_optimizer(optimizer, self._parameters)
+        self._optimizer = optimizer
+        self._sources = MaskSource(model, self._parameters, masks)
+        self._sources.refresh()
+        self._digest = weights_digest(p for _, p in model.named_parameters())
+        self._description = {"model": type(model).__name__, "optimizer": _describe(optimizer)}
+        self._open = ExitStack()
+        try:
+            self._activations = Activations(model)
+            self._open.callback(self._activations.close)
+            self._start(exist)
+            hook = optimizer.register_step_pre_hook(self._before_step)
+            self._open.callback(hook.remove)
+        except BaseException:
+            self._open.close()
+            raise
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps recorded so far."""
+        return self._offset + self._monitor.step
+
+    @property
+    def name(self) -> str:
+        """Name of the recording inside the store."""
+        return self._name
+
+    def log(self, **scalars: torch.Tensor | float) -> None:
+        """Keep scalars for the next record; the last value since the previous record counts.
+
+        Parameters
+        ----------
+        **scalars : float or 0-d Tensor
+            ``loss``, ``accuracy`` or names of your own; tensors are not synchronised.
+
+        Raises
+        ------
+        InputError
+            The name is an indicator that the recorder measures itself.
+        """
+        for name in scalars:
+            user_scalar(name)
+        self._monitor.log(scalars)
+
+    def close(self, failure: str = "") -> None:
+        """Write everything, the final masks and the run's state; the recording is then compacted.
+
+        Parameters
+        ----------
+        failure : str
+            Why the run failed; empty when it ended as it should.
+        """
+        with self._open:
+            self._finish(failure)
+            compact(self._store, self._name)
+            consolidate(self._store)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close("" if kind is None else " ".join(f"{kind.__name__}: {error}".split()))
+
+    def _start(self, exist: str) -> None:
+        open_root(self._store, create=True)
+        self._name, self._offset = _recording_name(self._run), 0
+        self._open.enter_context(exclusive(self._store, self._name))
+        recover(self._store)
+        path = self._store / self._name
+        if path.exists() and exist == "error":
+            raise InputError(
+                f"{self._store} already holds run {self._name!r}: pass exist='overwrite' or exist='resume', "
+                "or describe the run differently"
+            )
+        if path.exists() and exist == "overwrite":
+            with disk_errors(path):
+                shutil.rmtree(path)
+        records = self._resumable(path) if path.exists() else None
+        self._begin(records)
+
+    def _resumable(self, path: Path) -> int:
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
+        if str(np.asarray(group["status"][:])[0]) in (Status.COMPLETE, Status.DIVERGED):  # type: ignore[index]
+            raise InputError(f"run {self._name!r} of {self._store} is complete: nothing to resume")
+        layout = self._layout()
+        same = group["loss"].shape[1] == len(layout.steps) and list(  # type: ignore[union-attr]
+            np.asarray(group["parameter"][:])  # type: ignore[index]
+        ) == list(layout.parameters)
+        if not same or int(np.asarray(group["step"][0])) != layout.steps[0]:  # type: ignore[index]
+            raise InputError(
+                f"run {self._name!r} of {self._store} was recorded with another model, interval or total_steps: "
+                "resume with the same ones, or pass exist='overwrite'"
+            )
+        return int(np.asarray(group["records_written"][:])[0])  # type: ignore[index]
+
+    def _begin(self, resume_at: int | None) -> None:
+        layout = self._layout()
+        if resume_at is None:
+            config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._description}
+            create_recording(self._store, self._name, layout, config=config, provenance=provenance())
+        self._writer = RecordingWriter(self._store, self._name, [0])
+        if resume_at is None:
+            self._writer.begin([self._digest])
+        else:
+            self._writer.set_status(0, Status.RUNNING)
+        self._steps = layout.steps
+        self._updates = layout.updates
+        first = next(iter(self._parameters.values()))
+        self._monitor = Monitor(
+            self._writer,
+            sizes=[p.numel() for p in self._parameters.values()],
+            layers=len(layout.layers),
+            runs=1,
+            interval=self._interval,
+            device=first.device,
+            stacked=False,
+            start=resume_at or 0,
+        )
+        self._monitor.set_masks(self._sources.current)
+
+    def _layout(self) -> Layout:
+        remaining = None if self._total is None else self._total - self._offset
+        known = remaining is not None and remaining > 0
+        steps = record_steps(self._interval, remaining if known else CAPACITY * self._interval)  # type: ignore[arg-type]
+        return Layout(
+            runs=[self._run | {"run_id": self._name}],
+            parameters={name: tuple(p.shape) for name, p in self._parameters.items()},
+            layers=self._activations.layers,
+            steps=steps + self._offset,
+            updates=self._total or CAPACITY,
+        )
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        with torch.no_grad():
+            if self._monitor.records == len(self._steps) or self._monitor.updates == self._updates:
+                self._roll_over()
+            changed = self._sources.refresh()
+            if changed is not None:
+                self._monitor.set_masks(self._sources.current)
+                self._monitor.update(*changed)
+            weights = list(self._parameters.values())
+            # Fused optimizers unscale inside their kernel: GradScaler leaves the factor on the optimizer.
+            scale = getattr(optimizer, "grad_scale", None)
+            gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+            if scale is not None:
+                gradients = [g / scale for g in gradients]
+            self._monitor.log({"learning_rate": float(optimizer.param_groups[0]["lr"])})
+            self._monitor.activations(self._activations.latest(weights[0]).unsqueeze(0))
+            self._monitor.observe(weights, gradients, self._sources.current)
+
+    def _roll_over(self) -> None:
+        """Go on in a second recording: arrays are never resized."""
+        self._finish("")
+        self._offset += self._monitor.step
+        self._name = f"{_recording_name(self._run)}-from-step-{self._offset}"
+        self._begin(None)
+
+    def _finish(self, failure: str) -> None:
+        self._monitor.close(partial=not failure)
+        self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in self._sources.final().items()})
+        if 0 < self._monitor.records <= len(self._steps):
+            last = self._steps[: self._monitor.records].copy()
+            last[-1] = min(last[-1], self.step)
+            self._writer.write_steps(last)
+        diverged = bool(self._monitor.diverged[0])
+        if failure:
+            self._writer.set_status(0, Status.FAILED, failure)
+        elif diverged:
+            self._writer.set_status(0, Status.DIVERGED, "loss or gradients are not finite")
+        else:
+            self._writer.set_status(0, Status.COMPLETE)
+
+
+def _checked_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [key for key in _REQUIRED if key not in run]
+    if missing:
+        raise InputError(f"run lacks {', '.join(missing)}: describe it as {{'strategy': …, 'sparsity': …, 'seed': …}}")
+    for key, value in run.items():
+        if not isinstance(value, (str, int, float, bool)):
+            raise InputError(f"run setting {key!r} must be text or a number, got {type(value).__name__}")
+    return {**run, "strategy": str(run["strategy"]), "sparsity": float(run["sparsity"]), "seed": int(run["seed"])}
+
+
+def _recording_name(run: Mapping[str, Any]) -> str:
+    extra = [f"{key}={run[key]}" for key in sorted(run) if key not in (*_REQUIRED, "run_id")]
+    name = "-".join([run["strategy"], f"s{run['sparsity']:g}", f"seed{run['seed']}", *extra])
+    return re.sub(r"[^\w.=-]+", "_", name).lstrip(".")
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(id(p) in held for p in parameters.values()):
+        raise InputError("optimizer holds none of the model's prunable weights: make it from model.parameters()")
+
+
+def _describe(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    plain = {k: v for k, v in optimizer.defaults.items() if isinstance(v, (bool, int, float, str, tuple))}
+    return {"name": type(optimizer).__name__, **plain}

@@ -1,0 +1,129 @@
+"""Trains a cohort of runs on one data set and records them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from recorders.cohort import Cohort
+from recorders.data import DataSet
+from recorders.monitor import Monitor
+from recorders.optimiser import make_optimiser
+from recorders.plan import Run
+from recorders.schedule import CubicSchedule, LearningRate
+from recorders.seeding import batch_order
+from recorders.settings import Settings
+
+
+def steps_per_epoch(settings: Settings, samples: int) -> int:
+    """Batches in an epoch; the last one may be smaller."""
+    return -(-samples // settings.batch_size)
+
+
+def pruning_schedule(settings: Settings, sparsity: float, total: int) -> CubicSchedule:
+    """Pruning schedule of an ``iterative`` run over `total` steps."""
+    end = max(1, round(settings.pruning_end * total))
+    return CubicSchedule(settings.initial_sparsity, sparsity, 0, end, settings.pruning_interval)
+
+
+def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings, monitor: Monitor) -> dict[int, str]:
+    """Train every run of a cohort to the end.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The networks.
+    runs : sequence of Run
+        What each of them is.
+    data : DataSet
+        Normalised, on the cohort's device.
+    settings : Settings
+        The study.
+    monitor : Monitor
+        Where indicators go; the caller closes it.
+
+    Returns
+    -------
+    dict of int to str
+        Why a run failed, by its position; training stops early when all have.
+    """
+    per_epoch = steps_per_epoch(settings, len(data.train_labels))
+    total = per_epoch * settings.epochs
+    rate = LearningRate(settings.learning_rate, settings.learning_rate_shape, total)
+    schedules = {i: pruning_schedule(settings, r.sparsity, total) for i, r in enumerate(runs) if r.strategy == "iterative"}
+    updates = set(next(iter(schedules.values())).updates()) if schedules else set()
+    targets = [run.sparsity for run in runs]
+    optimiser = make_optimiser(cohort.trainable, settings)
+    evaluations = _Evaluations(settings.evaluate_every * per_epoch)
+    monitor.set_masks(cohort.masks)
+    failures = _emptied(cohort, settings)
+
+    def prune(step: int) -> None:
+        for i, schedule in schedules.items():
+            targets[i] = schedule.sparsity(step)
+        monitor.update(*cohort.prune({i: targets[i] for i in schedules}))
+        monitor.set_masks(cohort.masks)
+        for i, reason in _emptied(cohort, settings).items():
+            failures.setdefault(i, f"{reason} at step {step}")
+
+    for step, indices in enumerate(_batches(runs, settings, len(data.train_labels), data.train_labels.device)):
+        if step in updates:
+            prune(step)
+        if len(failures) == len(runs):
+            return failures
+        recorded_next = monitor.due or step + 1 == total
+        losses = cohort.backward(data.train_images[indices], data.train_labels[indices], activations=recorded_next)
+        learning_rate = rate.at(step)
+        monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
+        monitor.activations(cohort.mean_squares)
+        recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
+        cohort.hand_over_gradients()
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        optimiser.step()
+        optimiser.zero_grad()
+        cohort.refresh()
+        if recorded and step + 1 < total and evaluations.due(step + 1):
+            monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
+    if total in updates:
+        prune(total)
+    monitor.finish_interval()
+    monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
+    return failures
+
+
+class _Evaluations:
+    """Decides at which records the network is evaluated: the first one at or after every `every` steps."""
+
+    def __init__(self, every: int) -> None:
+        self._every, self._done = every, 0
+
+    def due(self, step: int) -> bool:
+        reached = step // self._every
+        if reached > self._done:
+            self._done = reached
+            return True
+        return False
+
+
+def _batches(runs: Sequence[Run], settings: Settings, samples: int, device: torch.device) -> Iterator[torch.Tensor]:
+    """Yield the indices of every batch, int64, shape (run, batch): a function of (seed, epoch) alone."""
+    for epoch in range(settings.epochs):
+        orders = {seed: batch_order(seed, epoch, samples) for seed in {run.seed for run in runs}}
+        stacked = torch.stack([orders[run.seed] for run in runs]).to(device)
+        yield from stacked.split(settings.batch_size, dim=1)
+
+
+def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64).to(like.device, non_blocking=True)
+
+
+def _emptied(cohort: Cohort, settings: Settings) -> dict[int, str]:
+    if settings.allow_empty_layers:
+        return {}
+    active = torch.stack([m.flatten(1 if cohort.stacked else 0).any(-1).reshape(-1) for m in cohort.masks], dim=1)
+    return {
+        run: f"no active weight left in layer {cohort.names[layer]!r} (allow it with --allow-empty-layers)"
+        for run, layer in reversed((~active).nonzero().tolist())
+    }

@@ -1,0 +1,176 @@
+"""Trains some runs of a recording in this process and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from recorders.cohort import Cohort
+from recorders.contract import BurdenError, RunError, Status
+from recorders.data import DataSet
+from recorders.mask import Masks, random_masks
+from recorders.mlp import mlp
+from recorders.monitor import Monitor
+from recorders.plan import Run
+from recorders.prunable import prunable_parameters
+from recorders.seeding import Purpose, derive, with_seeded_weights
+from recorders.settings import Settings
+from recorders.training import train
+from recorders.writer import RecordingWriter
+
+ModelFactory = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is kept: the recording's name and the position along ``run``."""
+
+    recording: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Some runs to train together.
+
+    Attributes
+    ----------
+    places : sequence of Place
+        Where they go; contiguous rows of one recording.
+    runs : sequence of Run
+        What they are.
+    needs : sequence of Place or None
+        Where the final mask that a run starts from is kept.
+    """
+
+    places: Sequence[Place]
+    runs: Sequence[Run]
+    needs: Sequence[Place | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended."""
+
+    run: Run
+    status: Status
+    reason: str = ""
+
+
+class Worker:
+    """Trains assignments on one device, with the data loaded once.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the study.
+    settings : Settings
+        The study.
+    data : DataSet
+        Normalised.
+    device : torch.device
+        Where to train.
+    model : callable, optional
+        Makes a freshly initialised network (from torch's global generator); the study's MLP by default.
+    """
+
+    def __init__(
+        self, store: Path, settings: Settings, data: DataSet, device: torch.device, model: ModelFactory | None = None
+    ) -> None:
+        self._store, self._settings = store, settings
+        self._data = data.to(device)
+        self._device = device
+        self._model = model or default_model(data, settings)
+
+    def run(self, assignment: Assignment) -> list[Outcome]:
+        """Train and record; a failed run is recorded as failed, never raised.
+
+        Raises
+        ------
+        RunError
+            The disk is full.
+        """
+        rows = [place.row for place in assignment.places]
+        writer = RecordingWriter(self._store, assignment.places[0].recording, rows)
+        try:
+            static = [self._static_masks(r, n) for r, n in zip(assignment.runs, assignment.needs, strict=True)]
+            models = [with_seeded_weights(run.seed, self._model) for run in assignment.runs]
+            cohort = Cohort(models, static, self._device)
+        except BurdenError as error:
+            pairs = zip(assignment.places, assignment.runs, strict=True)
+            return [self._end(writer, place, run, Status.FAILED, str(error)) for place, run in pairs]
+        return self._train(writer, cohort, assignment)
+
+    def _train(self, writer: RecordingWriter, cohort: Cohort, assignment: Assignment) -> list[Outcome]:
+        writer.begin(cohort.digests)
+        monitor = Monitor(
+            writer,
+            sizes=[p.numel() for p in prunable_parameters(self._model()).values()],
+            layers=len(cohort.layers),
+            runs=cohort.runs,
+            interval=self._settings.interval,
+            device=self._device,
+            stacked=cohort.stacked,
+        )
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator
+            torch.manual_seed(derive(assignment.runs[0].seed, Purpose.TRAINING))
+            failures = train(cohort, assignment.runs, self._data, self._settings, monitor)
+        monitor.close()
+        outcomes = []
+        for i, (place, run) in enumerate(zip(assignment.places, assignment.runs, strict=True)):
+            if i in failures:
+                outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
+                continue
+            writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
+            if monitor.diverged[i]:
+                outcomes.append(self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite"))
+            else:
+                outcomes.append(self._end(writer, place, run, Status.COMPLETE))
+        return outcomes
+
+    def _static_masks(self, run: Run, needs: Place | None) -> Masks | None:
+        if run.strategy in ("iterative", "dense"):
+            return None
+        matched: Masks | None = None
+        if needs is not None:
+            keeper = RecordingWriter(self._store, needs.recording, [needs.row])
+            status = keeper.status(needs.row)
+            if status is not Status.COMPLETE:
+                raise RunError(f"needs the final mask of its iterative run, which is {status}")
+            matched = {name: torch.from_numpy(mask) for name, mask in keeper.read_masks(needs.row).items()}
+            if run.strategy == "optimal":
+                return matched
+        shapes = {name: tuple(p.shape) for name, p in prunable_parameters(self._model()).items()}
+        return random_masks(shapes, run.sparsity, run.allocation, run.seed, matched=matched)
+
+    @staticmethod
+    def _end(writer: RecordingWriter, place: Place, run: Run, status: Status, reason: str = "") -> Outcome:
+        writer.set_status(place.row, status, reason)
+        return Outcome(run, status, reason)
+
+
+def default_model(data: DataSet, settings: Settings) -> ModelFactory:
+    """Return the factory of the study's MLP for a data set."""
+    return lambda: mlp(data.image_shape, data.classes, settings.hidden)
+
+
+# One worker per process, made when the process starts: tasks then carry no data.
+_worker: Worker | None = None
+
+
+def start(*arguments: object) -> None:
+    """Make this process's worker; arguments as `Worker`."""
+    global _worker
+    torch.set_num_threads(1)
+    _worker = Worker(*arguments)  # type: ignore[arg-type]
+
+
+def work(assignment: Assignment) -> list[Outcome]:
+    """Train an assignment with this process's worker."""
+    assert _worker is not None
+    return _worker.run(assignment)
