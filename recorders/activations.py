@@ -36,7 +36,9 @@ class Activations:
             Any tensor on the device the result shall be on.
         """
         missing = torch.full((), torch.nan, device=like.device)
-        return torch.stack([self.caught.get(name, missing) for name in self.layers]) if self.layers else like.new_empty(0)
+        return (
+            torch.stack([self.caught.get(name, missing) for name in self.layers]) if self.layers else like.new_empty(0)
+        )
 
     def close(self) -> None:
         """Remove the hooks."""
@@ -47,4 +49,3 @@ class Activations:
         if self.armed and module.training:
             value = output[0] if isinstance(output, tuple) else output
             self.caught[name] = value.detach().float().square().mean()
-

@@ -1,13 +1,13 @@
 """A stack of R networks of one architecture that train at once; R = 1 takes the same path without `vmap`.
 
-A pruned network is trained as in DPF (Lin et al. 2020; the study's eq. 9): the forward pass uses w̃ = m ⊙ w, the gradient
-∂L/∂w̃ is dense and is applied to the dense w. So w̃ is a leaf tensor of its own, refreshed after every update: autograd
-through ``w * m`` would give m ⊙ g.
+A pruned network is trained as in DPF (Lin et al. 2020; the study's eq. 9): the forward pass uses w̃ = m ⊙ w, the
+gradient ∂L/∂w̃ is dense and is applied to the dense w. So w̃ is a leaf tensor of its own, refreshed after every update:
+autograd through ``w * m`` would give m ⊙ g.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -47,7 +47,9 @@ class Cohort:
         self.stacked = len(models) > 1
         self._model = models[0].to(device)
         if self.stacked and any(True for _ in self._model.buffers()):
-            raise InputError("networks with buffers cannot be trained as a stack: use --device cpu, or one run at a time")
+            raise InputError(
+                "networks with buffers cannot be trained as a stack: use --device cpu, or one run at a time"
+            )
         self._activations = Activations(self._model)
         self.layers = self._activations.layers
         self.names = list(prunable_parameters(self._model))
@@ -170,9 +172,7 @@ class Cohort:
         if not self.stacked:
             return dict(self._model.named_parameters())
         named = [dict(m.named_parameters()) for m in models]
-        return {
-            name: torch.stack([n[name].detach().to(device) for n in named]).requires_grad_() for name in named[0]
-        }
+        return {name: torch.stack([n[name].detach().to(device) for n in named]).requires_grad_() for name in named[0]}
 
     def _mask(self, name: str, static: Sequence[Masks | None]) -> torch.Tensor:
         like = self._forward_parameters[name]
@@ -198,10 +198,13 @@ class Cohort:
         if not self.stacked:
             outputs: torch.Tensor = self._model(images)
             return outputs.unsqueeze(0)
-        forward: Callable[..., torch.Tensor] = vmap(
-            lambda p, x: functional_call(self._model, p, (x,)), in_dims=(0, None)
-        )
-        return forward(self._forward_parameters, images)
+
+        def forward(parameters: dict[str, torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = functional_call(self._model, parameters, (batch,))
+            return result
+
+        stacked: torch.Tensor = vmap(forward, in_dims=(0, None))(self._forward_parameters, images)
+        return stacked
 
 
 def _gradient(tensor: torch.Tensor) -> torch.Tensor:

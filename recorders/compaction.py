@@ -61,10 +61,12 @@ def compact(store: Path, name: str) -> None:
     with disk_errors(final):
         shutil.rmtree(temporary, ignore_errors=True)
         target = zarr.open_group(temporary, mode="w", zarr_format=3)
-        records = int(np.asarray(_array(source, "records_written")[:]).max())
-        updates = _used_updates(source)
+        used = {
+            dim: int(np.asarray(_array(source, name)[:]).max())
+            for dim, name in (("record", "records_written"), ("update", "updates_written"))
+        }
         for key, array in source.arrays():
-            _copy(array, target, key, {"record": records, "update": updates})
+            _copy(array, target, key, used)
         masks = target.create_group(MASKS)
         for key, array in _group(source, MASKS).arrays():
             _copy(array, masks, key, {}, chunks=array.chunks)
@@ -106,13 +108,6 @@ def _array(parent: zarr.Group, name: str) -> zarr.Array[Any]:
     child = parent[name]
     assert isinstance(child, zarr.Array)
     return child
-
-
-def _used_updates(source: zarr.Group) -> int:
-    if "update_step" not in source:
-        return 0
-    steps = np.asarray(_array(source, "update_step")[:])
-    return int(np.isfinite(steps).sum(axis=1).max())
 
 
 def _copy(

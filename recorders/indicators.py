@@ -26,7 +26,9 @@ def count_active(masks: Tensors, *, stacked: bool) -> torch.Tensor:
     return torch.stack([_sum(m.to(torch.float64), stacked) for m in masks], dim=-1)
 
 
-def measure(weights: Tensors, gradients: Tensors, masks: Tensors, active: torch.Tensor, *, stacked: bool) -> torch.Tensor:
+def measure(
+    weights: Tensors, gradients: Tensors, masks: Tensors, active: torch.Tensor, *, stacked: bool
+) -> torch.Tensor:
     """Measure gradients and weights, as `recorders.contract.MEASURED` lists them.
 
     Parameters

@@ -61,7 +61,7 @@ class Layout:
 
 
 def record_steps(interval: int, total: int) -> npt.NDArray[np.int64]:
-    """Steps at which records are taken: every `interval`, and at the end.
+    """List the steps at which records are taken: every `interval`, and at the end.
 
     Parameters
     ----------

@@ -58,9 +58,11 @@ def magnitude_masks(weights: Sequence[torch.Tensor], sparsity: float) -> list[to
     Returns
     -------
     list of Tensor of bool
-        One mask per tensor; round((1 − s) · N) active weights in all.
+        One mask per tensor; round((1 − s) · N) active weights in all. NaN counts as largest: a diverged network must
+        not look healed by pruning.
     """
     scores = torch.cat([w.detach().reshape(-1) for w in weights]).abs()
+    scores = scores.nan_to_num_(nan=torch.inf, posinf=torch.inf)
     flat = largest(scores, active_count(sparsity, scores.numel()))
     parts = flat.split([w.numel() for w in weights])
     return [part.view_as(w) for part, w in zip(parts, weights, strict=True)]

@@ -33,7 +33,7 @@ class MaskSource:
 
     def __init__(self, model: nn.Module, parameters: Mapping[str, nn.Parameter], masks: MaskArgument) -> None:
         self._model, self._parameters, self._masks = model, parameters, masks
-        self._fingerprint: object = None
+        self._seen: dict[str, tuple[torch.Tensor, int]] = {}
         self.current: list[torch.Tensor] = []
 
     def refresh(self) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -45,11 +45,9 @@ class MaskSource:
             Weights that came back and weights that were masked since the last call; None when no mask changed.
         """
         masks = self._read()
-        # Identity and version change whenever a tensor is replaced or written in place; values are compared only then.
-        fingerprint = [(name, id(mask), mask._version) for name, mask in masks.items()]
-        if fingerprint == self._fingerprint:
+        if self._is_as_seen(masks):
             return None
-        self._fingerprint = fingerprint
+        self._seen = {name: (mask, mask._version) for name, mask in masks.items()}
         previous, self.current = self.current, self._convert(masks)
         if not previous:
             return None
@@ -60,6 +58,16 @@ class MaskSource:
     def final(self) -> dict[str, torch.Tensor]:
         """Return the masks as booleans, by parameter name."""
         return {name: mask.bool() for name, mask in zip(self._parameters, self.current, strict=True)}
+
+    def _is_as_seen(self, masks: MaskDict) -> bool:
+        """Whether no mask was replaced or written in place; only else are values looked at."""
+        return (
+            bool(self.current)
+            and self._seen.keys() == masks.keys()
+            and all(
+                mask is self._seen[name][0] and mask._version == self._seen[name][1] for name, mask in masks.items()
+            )
+        )
 
     def _read(self) -> MaskDict:
         if self._masks is not None:

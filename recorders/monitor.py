@@ -57,8 +57,8 @@ class Monitor:
         Where the tensors live.
     stacked : bool
         Whether tensors carry a leading run axis.
-    start : int
-        Records committed before (resumed recordings).
+    start : tuple of int
+        Records and mask updates committed before (resumed recordings).
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Monitor:
         interval: int,
         device: torch.device,
         stacked: bool,
-        start: int = 0,
+        start: tuple[int, int] = (0, 0),
     ) -> None:
-        self.step = start * interval
-        self.records = start
+        self.records, self.updates = start
+        self.step = self.records * interval
         self.diverged = np.zeros(runs, dtype=bool)
         self._writer = writer
         self._total = sum(sizes)
@@ -89,7 +89,6 @@ class Monitor:
         self._in_interval = 0
         self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, len(_TABLE) * len(sizes) + layers), device)
         self._pending = _Pending()
-        self.updates = 0
         self._flushed = time.monotonic()
         self._background = BackgroundWriter()
 

@@ -74,4 +74,3 @@ def _with_activation(model: nn.Module, name: str) -> nn.Module:
             if type(candidate).__module__ == nn.ReLU.__module__ and not isinstance(candidate, nn.MultiheadAttention):
                 return candidate
     return model.get_submodule(name)
-

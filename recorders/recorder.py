@@ -11,23 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import torch
-import zarr
 from torch import nn
 
 from recorders.activations import Activations
 from recorders.compaction import compact, consolidate, recover
 from recorders.contract import InputError, Status, unknown_name
 from recorders.digest import weights_digest
+from recorders.disk import disk_errors
 from recorders.layout import Layout, record_steps
 from recorders.lock import exclusive
 from recorders.mask_source import MaskArgument, MaskSource
 from recorders.monitor import Monitor
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
-from recorders.disk import disk_errors
-from recorders.store import create_recording, open_root, user_scalar
+from recorders.store import create_recording, open_root, reserved_names
 from recorders.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
@@ -95,6 +93,7 @@ class Recorder:
             raise InputError(f"interval and total_steps must be positive, got {interval} and {total_steps}")
         self._store = Path(store)
         self._run = _checked_run(run)
+        self._reserved = reserved_names(self._run)
         self._interval, self._total = interval, total_steps
         self._parameters = prunable_parameters(model)
         _check_optimizer(optimizer, self._parameters)
@@ -135,10 +134,11 @@ class Recorder:
         Raises
         ------
         InputError
-            The name is an indicator that the recorder measures itself.
+            The name is one that the recorder writes itself.
         """
         for name in scalars:
-            user_scalar(name)
+            if name in self._reserved:
+                raise InputError(f"cannot log {name!r}: the recorder writes it itself; choose another name")
         self._monitor.log(scalars)
 
     def close(self, failure: str = "") -> None:
@@ -176,25 +176,20 @@ class Recorder:
         if path.exists() and exist == "overwrite":
             with disk_errors(path):
                 shutil.rmtree(path)
-        records = self._resumable(path) if path.exists() else None
-        self._begin(records)
+        self._begin(self._resumable() if path.exists() else None)
 
-    def _resumable(self, path: Path) -> int:
-        group = zarr.open_group(path, mode="r", use_consolidated=False)
-        if str(np.asarray(group["status"][:])[0]) in (Status.COMPLETE, Status.DIVERGED):  # type: ignore[index]
+    def _resumable(self) -> tuple[int, int]:
+        writer, layout = RecordingWriter(self._store, self._name, [0]), self._layout()
+        if writer.status(0).finished:
             raise InputError(f"run {self._name!r} of {self._store} is complete: nothing to resume")
-        layout = self._layout()
-        same = group["loss"].shape[1] == len(layout.steps) and list(  # type: ignore[union-attr]
-            np.asarray(group["parameter"][:])  # type: ignore[index]
-        ) == list(layout.parameters)
-        if not same or int(np.asarray(group["step"][0])) != layout.steps[0]:  # type: ignore[index]
+        if not writer.fits(layout):
             raise InputError(
                 f"run {self._name!r} of {self._store} was recorded with another model, interval or total_steps: "
                 "resume with the same ones, or pass exist='overwrite'"
             )
-        return int(np.asarray(group["records_written"][:])[0])  # type: ignore[index]
+        return int(writer.records_written()[0]), int(writer.updates_written()[0])
 
-    def _begin(self, resume_at: int | None) -> None:
+    def _begin(self, resume_at: tuple[int, int] | None) -> None:
         layout = self._layout()
         if resume_at is None:
             config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._description}
@@ -215,7 +210,7 @@ class Recorder:
             interval=self._interval,
             device=first.device,
             stacked=False,
-            start=resume_at or 0,
+            start=resume_at or (0, 0),
         )
         self._monitor.set_masks(self._sources.current)
 
@@ -252,6 +247,7 @@ class Recorder:
     def _roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""
         self._finish("")
+        compact(self._store, self._name)
         self._offset += self._monitor.step
         self._name = f"{_recording_name(self._run)}-from-step-{self._offset}"
         self._begin(None)

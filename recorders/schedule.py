@@ -34,7 +34,7 @@ class CubicSchedule:
         return self.final + (self.initial - self.final) * remaining**3
 
     def updates(self) -> list[int]:
-        """Steps done at each mask update; the last one is at `end`, where the target is hit exactly."""
+        """List the steps done at each mask update; the last one is at `end`, where the target is hit exactly."""
         return [*range(self.begin, self.end, self.interval), self.end]
 
 

@@ -43,5 +43,5 @@ def batch_order(seed: int, epoch: int, samples: int) -> torch.Tensor:
 def with_seeded_weights(seed: int, make: Callable[[], T]) -> T:
     """Call `make` (which draws initial weights from torch's global CPU generator) and restore that generator."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derive(seed, Purpose.WEIGHTS))
+        torch.default_generator.manual_seed(derive(seed, Purpose.WEIGHTS))
         return make()

@@ -12,7 +12,8 @@ STRATEGIES = ("iterative", "optimal", "random", "dense")
 ALLOCATIONS = ("global", "matched", "uniform", "erk")
 OPTIMIZERS = ("adam", "sgd")
 LEARNING_RATE_SHAPES = ("constant", "cosine")
-_GRID = ("strategies", "sparsities", "seeds")
+# What spans the runs of a study; everything else decides a single run's numbers.
+GRID = ("strategies", "sparsities", "seeds")
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,22 @@ class Settings:
             for name in asked:
                 if name not in known:
                     raise unknown_name(kind, name, known)
-        for name in _GRID:
+        for name in GRID:
             _check_unique(name, getattr(self, name))
         for sparsity in (*self.sparsities, self.initial_sparsity):
             if not 0 <= sparsity < 1:
                 raise InputError(f"sparsity {sparsity:g} is outside [0, 1): give the share of weights to remove")
         if self.strategies != ("dense",) and self.initial_sparsity > min(self.sparsities):
             raise InputError(f"initial_sparsity {self.initial_sparsity:g} is above sparsity {min(self.sparsities):g}")
-        for name in ("epochs", "batch_size", "interval", "pruning_interval", "evaluate_every", "learning_rate", "pruning_end"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "interval",
+            "pruning_interval",
+            "evaluate_every",
+            "learning_rate",
+            "pruning_end",
+        ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("image_size", "momentum", "weight_decay"):
@@ -118,14 +127,6 @@ class Settings:
             raise InputError(f"pruning_end is a share of training in (0, 1], got {self.pruning_end:g}")
         if any(units <= 0 for units in self.hidden) or any(seed < 0 for seed in self.seeds):
             raise InputError("hidden units must be positive and seeds must not be negative")
-
-    def training(self) -> dict[str, Any]:
-        """Return the settings that decide a single run's numbers: all but the grid.
-
-        Two recordings that agree here can share a study: their runs are comparable, and a run of one need not be
-        trained again for the other.
-        """
-        return {k: v for k, v in self.as_dict().items() if k not in _GRID}
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings with lists for tuples, as they are stored in JSON and YAML."""
@@ -147,7 +148,6 @@ class Settings:
                 raise unknown_name("setting", key, defaults)
             checked[key] = _coerce(key, value, defaults[key])
         return cls(**checked)
-
 
 
 def _check_unique(name: str, values: tuple[Any, ...]) -> None:

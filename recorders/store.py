@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -23,6 +24,8 @@ from recorders.lock import root_lock
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 MASKS = "masks"
+_PARAMETER = ("parameter_layer", "parameter_size")
+_RUN_STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
 
 
 def open_root(store: Path, *, create: bool) -> zarr.Group:
@@ -50,8 +53,10 @@ def open_root(store: Path, *, create: bool) -> zarr.Group:
             _create_root(store)
     try:
         root = zarr.open_group(store, mode="r+", use_consolidated=False)
-    except (FileNotFoundError, ValueError, NotADirectoryError) as error:
-        raise InputError(f"{store} is not a study store: give the path of one, or a path that does not exist") from error
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError) as error:
+        raise InputError(
+            f"{store} is not a study store: give the path of one, or a path that does not exist"
+        ) from error
     schema = root.attrs.get("burden_schema")
     if not isinstance(schema, int):
         raise InputError(f"{store} is a zarr group, but not a study store of this package: choose another path")
@@ -150,20 +155,30 @@ def create_series(
 
 
 def user_scalar(name: str) -> Variable:
-    """Contract of a scalar that a user logs: the known variable of that name, else a plain series over records."""
-    known = variable(name)
-    if known is not None and known.dims != ("run", "record"):
-        raise InputError(f"cannot log {name!r}: it is an indicator the recorder measures itself; choose another name")
-    return known or Variable(name, ("run", "record"), f"{name}, as logged by the training loop", section="5 (logged)")
+    """Contract of a scalar that a training loop logs: the known variable, else a plain series over records."""
+    return variable(name) or Variable(name, ("run", "record"), f"{name}, as logged by the training loop")
+
+
+def reserved_names(run: Mapping[str, Any]) -> set[str]:
+    """Names that a training loop cannot log: coordinates, run states and what is measured."""
+    measured = {series.name for series in SERIES} - {"loss", "accuracy", "target_sparsity"}
+    return measured | {*run, "run_id", "record", "step", "epoch", "parameter", "layer", MASKS, *_RUN_STATE, *_PARAMETER}
 
 
 def _coordinate_names(layout: Layout) -> list[str]:
-    return [*layout.runs[0], "step", "epoch", "parameter_layer", "parameter_size"]
+    return [*layout.runs[0], "step", "epoch", *_PARAMETER]
 
 
 def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
-    def put(name: str, dim: str, values: list[Any], long_name: str, units: str = "1", chunk: int | None = None) -> None:
-        if not values:
+    def put(
+        name: str,
+        dim: str,
+        values: Sequence[Any] | npt.NDArray[Any],
+        long_name: str,
+        units: str = "1",
+        chunk: int | None = None,
+    ) -> None:
+        if not len(values):
             return
         text = isinstance(values[0], str)
         data = np.array(values, dtype=object) if text else np.asarray(values)
@@ -186,9 +201,10 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
     put("status_reason", "run", [""] * runs, "why the run diverged or failed", chunk=1)
     put("initial_weights", "run", [""] * runs, "SHA-256 of the dense initial weights (equal: paired runs)", chunk=1)
     put("records_written", "run", [0] * runs, "records committed so far", "records", chunk=1)
+    put("updates_written", "run", [0] * runs, "mask updates committed so far", "updates", chunk=1)
     steps = layout.steps
-    put("step", "record", list(steps), "optimiser steps done", "steps")
-    put("epoch", "record", list(steps / layout.steps_per_epoch), "epochs done", "epochs")
+    put("step", "record", steps, "optimiser steps done", "steps")
+    put("epoch", "record", steps / layout.steps_per_epoch, "epochs done", "epochs")
     names = list(layout.parameters)
     put("parameter", "parameter", names, "prunable tensor")
     put("parameter_layer", "parameter", [n.rpartition(".")[0] for n in names], "module that owns the tensor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import gcd
@@ -24,9 +24,10 @@ from recorders.executor import Task, execute
 from recorders.layout import Layout, record_steps
 from recorders.lock import exclusive
 from recorders.plan import Run, plan_runs
+from recorders.progress import Progress
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
-from recorders.settings import Settings
+from recorders.settings import GRID, Settings
 from recorders.store import create_recording, open_root, recording_names
 from recorders.training import pruning_schedule, steps_per_epoch
 from recorders.worker import Assignment, ModelFactory, Outcome, Place, Worker, default_model, start, work
@@ -82,8 +83,8 @@ def record_study(
     offline: bool = False,
     using: Resources | None = None,
     model: ModelFactory | None = None,
-    started: Callable[[int, int], None] = lambda planned, missing: None,
-    ended: Callable[[Outcome], None] = lambda outcome: None,
+    command: str = "",
+    progress: Progress | None = None,
 ) -> list[Outcome]:
     """Train and record every run of a study that is not finished in the store.
 
@@ -104,10 +105,10 @@ def record_study(
     model : callable, optional
         A picklable function without arguments that makes a freshly initialised `torch.nn.Module`; the study's MLP by
         default.
-    started : callable, optional
-        Called once with the number of planned and of missing runs.
-    ended : callable, optional
-        Called with the outcome of every run that ends.
+    command : str
+        The command that regenerates the study, for the provenance.
+    progress : Progress, optional
+        Told how many runs there are and how each one ended.
 
     Returns
     -------
@@ -129,20 +130,23 @@ def record_study(
         open_root(store, create=True)
         recover(store)
         plan = plan_runs(settings)
-        kept = _kept(store, settings, checksum)
+        kept = _kept(store, _config(settings, model), checksum)
         new = [run for run in plan if run not in kept]
         if new:
             layout = _layout(new, settings, images, model or default_model(images, settings), using)
             title = _free_name(store, name)
-            about = provenance(data={"name": images.name, "sha256": checksum, "root": str(data_root or "")})
+            about = provenance(
+                data={"name": images.name, "sha256": checksum}, command=command, device=str(using.device)
+            )
             create_recording(store, title, layout, config=_config(settings, model), provenance=about)
             kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
         missing = [run for run in plan if not kept[run][1].finished]
-        started(len(plan), len(missing))
         outcomes = []
-        for outcome in _train(missing, kept, settings, store, images, using, model):
-            outcomes.append(outcome)
-            ended(outcome)
+        with progress or Progress(silent=True) as shown:
+            shown.start(len(plan), len(missing))
+            for outcome in _train(missing, kept, settings, store, images, using, model):
+                outcomes.append(outcome)
+                shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
         for recording in recording_names(store):
             compact(store, recording)
         consolidate(store)
@@ -154,7 +158,7 @@ def _config(settings: Settings, model: ModelFactory | None) -> dict[str, Any]:
     return settings.as_dict() | own
 
 
-def _kept(store: Path, settings: Settings, checksum: str) -> dict[Run, tuple[Place, Status]]:
+def _kept(store: Path, asked: dict[str, Any], checksum: str) -> dict[Run, tuple[Place, Status]]:
     """Find the runs that the store holds, after checking that they are comparable with the ones asked for."""
     kept: dict[Run, tuple[Place, Status]] = {}
     for name in recording_names(store):
@@ -162,7 +166,7 @@ def _kept(store: Path, settings: Settings, checksum: str) -> dict[Run, tuple[Pla
         config = json.loads(str(group.attrs["config"]))
         if "run" in config:  # somebody's own loop
             continue
-        _check_comparable(store, name, config, settings)
+        _check_comparable(store, name, config, asked)
         there = json.loads(str(group.attrs["provenance"])).get("data", {}).get("sha256")
         if there != checksum:
             raise InputError(f"recording {name!r} of {store} was made from other images: choose another --out")
@@ -177,11 +181,16 @@ def _column(group: zarr.Group, name: str) -> list[Any]:
     return list(np.asarray(group[name][:]))  # type: ignore[index]
 
 
-def _check_comparable(store: Path, name: str, config: dict[str, Any], settings: Settings) -> None:
-    differing = [f"{k} {config.get(k)!r} there, {v!r} asked" for k, v in settings.training().items() if config.get(k) != v]
+def _check_comparable(store: Path, name: str, there: dict[str, Any], asked: dict[str, Any]) -> None:
+    differing = [
+        f"{key} {there.get(key)!r} there, {asked.get(key)!r} asked"
+        for key in (there | asked).keys() - set(GRID)
+        if there.get(key) != asked.get(key)
+    ]
     if differing:
         raise InputError(
-            f"{store} holds recording {name!r} with other settings ({'; '.join(differing)}): choose another --out"
+            f"{store} holds recording {name!r} with other settings ({'; '.join(sorted(differing))}): "
+            "choose another --out"
         )
 
 
@@ -190,9 +199,7 @@ def _free_name(store: Path, name: str) -> str:
     return next(n for i in range(1, len(taken) + 2) if (n := name if i == 1 else f"{name}-{i}") not in taken)
 
 
-def _layout(
-    runs: Sequence[Run], settings: Settings, images: DataSet, model: ModelFactory, using: Resources
-) -> Layout:
+def _layout(runs: Sequence[Run], settings: Settings, images: DataSet, model: ModelFactory, using: Resources) -> Layout:
     with torch.random.fork_rng(devices=[]):
         network = model()
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
@@ -240,9 +247,7 @@ def _train(
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
     arguments = (store, settings, images.shared(), using.device, model)
-    for _, outcomes in execute(
-        tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments
-    ):
+    for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         yield from outcomes
 
 

@@ -51,7 +51,9 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
     per_epoch = steps_per_epoch(settings, len(data.train_labels))
     total = per_epoch * settings.epochs
     rate = LearningRate(settings.learning_rate, settings.learning_rate_shape, total)
-    schedules = {i: pruning_schedule(settings, r.sparsity, total) for i, r in enumerate(runs) if r.strategy == "iterative"}
+    schedules = {
+        i: pruning_schedule(settings, r.sparsity, total) for i, r in enumerate(runs) if r.strategy == "iterative"
+    }
     updates = set(next(iter(schedules.values())).updates()) if schedules else set()
     targets = [run.sparsity for run in runs]
     optimiser = make_optimiser(cohort.trainable, settings)
@@ -86,9 +88,9 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
         cohort.refresh()
         if recorded and step + 1 < total and evaluations.due(step + 1):
             monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
+    monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
     if total in updates:
         prune(total)
-    monitor.finish_interval()
     monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
     return failures
 

@@ -12,7 +12,7 @@ import zarr
 
 from recorders.contract import Status
 from recorders.disk import disk_errors
-from recorders.layout import RECORDS_PER_CHUNK
+from recorders.layout import RECORDS_PER_CHUNK, Layout
 from recorders.store import MASKS, create_series, user_scalar
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -68,6 +68,7 @@ class RecordingWriter:
         with disk_errors(self.path):
             for name, values in columns.items():
                 self._array(name)[self.rows, start : start + values.shape[1]] = values
+            self._array("updates_written")[self.rows] = start + next(iter(columns.values())).shape[1]
 
     def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
         """Write the final masks of one run, by parameter name."""
@@ -90,6 +91,7 @@ class RecordingWriter:
         """Start the runs over: nothing committed, status ``running``."""
         with disk_errors(self.path):
             self._array("records_written")[self.rows] = 0
+            self._array("updates_written")[self.rows] = 0
             self._array("initial_weights")[self.rows] = np.array(checksums, dtype=object)
         for row in range(self.rows.start, self.rows.stop):
             self.set_status(row, Status.RUNNING)
@@ -105,8 +107,18 @@ class RecordingWriter:
         return Status(str(np.asarray(self._array("status")[row])))
 
     def records_written(self) -> npt.NDArray[np.int64]:
-        """Records committed for each of this writer's runs, shape (run,)."""
+        """Return the records committed for each of this writer's runs, shape (run,)."""
         return np.asarray(self._array("records_written")[self.rows])
+
+    def updates_written(self) -> npt.NDArray[np.int64]:
+        """Return the mask updates committed for each of this writer's runs, shape (run,)."""
+        return np.asarray(self._array("updates_written")[self.rows])
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether the recording was made for the same parameters and records."""
+        return [str(n) for n in np.asarray(self._array("parameter")[:])] == list(layout.parameters) and np.array_equal(
+            np.asarray(self._array("step")[:]), layout.steps
+        )
 
     def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._arrays:

@@ -1,0 +1,38 @@
+"""SHOW: figures, tables and a self-contained report from Datasets and results; nothing here trains or tests.
+
+Names are imported on first use: `import reports` must stay cheap (matplotlib and jinja2 are not).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.fig2 import Figure2 as Figure2
+    from reports.fig2 import figure2 as figure2
+    from reports.report import write_report as write_report
+    from reports.tables import save_table as save_table
+    from reports.tables import to_csv as to_csv
+    from reports.tables import to_latex as to_latex
+    from reports.tables import to_markdown as to_markdown
+
+_HOME = {
+    "Figure2": "reports.fig2",
+    "figure2": "reports.fig2",
+    "save_table": "reports.tables",
+    "to_csv": "reports.tables",
+    "to_latex": "reports.tables",
+    "to_markdown": "reports.tables",
+    "write_report": "reports.report",
+}
+
+__all__ = ["Figure2", "figure2", "save_table", "to_csv", "to_latex", "to_markdown", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        # Kept: importing `reports.fig2` binds the module under the function's name.
+        globals()[name] = value = getattr(import_module(_HOME[name]), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ A recording is a plain xarray Dataset (`xarray.open_zarr(store, group=name)`) wi
 
 ``run``        one training run (coordinates ``run_id``, ``strategy``, ``sparsity``, ``seed`` and any other setting)
 ``record``     one moment at which indicators were written (coordinates ``step``: optimiser steps done, ``epoch``)
-``parameter``  one prunable tensor (coordinates ``parameter``: its qualified name, ``parameter_layer``, ``parameter_size``)
+``parameter``  one prunable tensor (coordinates ``parameter``: qualified name, ``parameter_layer``, ``parameter_size``)
 ``layer``      one hidden layer (coordinate ``layer``: its qualified name)
 ``update``     one mask update
 
@@ -95,7 +95,9 @@ SERIES: tuple[Variable, ...] = (
         for v in MEASURED
     ),
     Variable("active_weights", _PARAMETER, "active weights", "weights", dtype="float64"),
-    Variable("activation_rms", ("run", "record", "layer"), "root mean square of the layer's output over batch and units"),
+    Variable(
+        "activation_rms", ("run", "record", "layer"), "root mean square of the layer's output over batch and units"
+    ),
     Variable("loss", _RECORD, "training loss of the batch"),
     Variable("accuracy", _RECORD, "held-out accuracy after the record's step (NaN where not evaluated)"),
     Variable("learning_rate", _RECORD, "learning rate of the step"),

@@ -77,21 +77,15 @@ class DataSet:
 
     def to(self, device: torch.device) -> DataSet:
         """Move to a device."""
-        return self._with(t.to(device) for t in self._tensors())
+        return self._with([t.to(device) for t in self._tensors()])
 
     def shared(self) -> DataSet:
         """Move to shared memory, so that worker processes read the same copy."""
-        return self._with(t.share_memory_() for t in self._tensors())
+        return self._with([t.share_memory_() for t in self._tensors()])
 
-    def _tensors(self) -> tuple[torch.Tensor, ...]:
-        return self.train_images, self.train_labels, self.test_images, self.test_labels
+    def _tensors(self) -> list[torch.Tensor]:
+        return [self.train_images, self.train_labels, self.test_images, self.test_labels]
 
-    def _with(self, tensors: object) -> DataSet:
-        train_images, train_labels, test_images, test_labels = tensors  # type: ignore[misc]
-        return replace(
-            self,
-            train_images=train_images,
-            train_labels=train_labels,
-            test_images=test_images,
-            test_labels=test_labels,
-        )
+    def _with(self, tensors: list[torch.Tensor]) -> DataSet:
+        train_images, train_labels, test_images, test_labels = tensors
+        return DataSet(self.name, train_images, train_labels, test_images, test_labels, self.classes)

@@ -1,0 +1,330 @@
+"""The command line: the only place that knows recorders, analysis and reports; it imports them inside commands."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from recorders.contract import BurdenError, InputError, unknown_name
+from recorders.presets import STUDIES, preset
+from recorders.settings import Settings
+
+if TYPE_CHECKING:
+    from recorders.worker import Outcome
+
+_STORE = "study.zarr"
+# The verdict is always shown under every definition of "gradient magnitude" (science.md §7), of interval means: they
+# use every step, not one step in each interval. The first is the headline.
+_INDICATORS = ("gradient_mean_abs_mean", "gradient_rms_mean", "gradient_norm_mean", "dense_gradient_norm_mean")
+Study = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(STUDIES)}}}")]
+StorePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where data lies and what may be used."""
+
+    data_root: Path | None = None
+    """Folder of torchvision's data sets (default: $BURDEN_DATA)."""
+    offline: bool = False
+    """Never download."""
+    device: str | None = None
+    """cpu or cuda (default: a GPU when there is one)."""
+    workers: int | None = None
+    """Processes on a CPU (default: the cores)."""
+
+    @property
+    def root(self) -> Path | None:
+        """The data root: the flag, else the environment, else none."""
+        named = os.environ.get("BURDEN_DATA")
+        return self.data_root or (Path(named) if named else None)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Train the runs of a study and record them into a store; finished runs are not repeated."""
+
+    study: Study
+    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
+    out: Path = Path(_STORE)
+    """Store to write or to complete."""
+    config: Path | None = None
+    """YAML file of settings, laid over the study's preset."""
+    dry_run: bool = False
+    """Print the runs and stop."""
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Record a study, compare, draw and report it in one go."""
+
+    study: Study
+    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
+    out: Path = Path("results")
+    """Folder for the store, the figure and the report."""
+    config: Path | None = None
+    """YAML file of settings, laid over the study's preset."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """List the runs of a store: status, records, what is missing."""
+
+    store: StorePath
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare strategies or sparsities, paired by seed."""
+
+    store: StorePath
+    indicator: str = _INDICATORS[0]
+    """Indicator to compare."""
+    by: Literal["strategy", "sparsity"] = "strategy"
+    """What is ordered: strategies at each sparsity, or sparsities of each strategy."""
+    window: float = 0.2
+    """Share of the records, at the end of training, that the endpoint averages."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Draw Fig. 2."""
+
+    store: StorePath
+    out: Path = Path("fig2.pdf")
+    """File to write; its suffix (pdf, svg, png) decides the format."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write figure, comparisons, runs and provenance as one HTML file."""
+
+    store: StorePath
+    out: Path = Path("results")
+    """Folder to write into."""
+    overwrite: bool = False
+    """Write into a folder that holds files."""
+
+
+_COMMANDS: dict[str, type] = {
+    "reproduce": Reproduce,
+    "record": Record,
+    "show": Show,
+    "compare": Compare,
+    "figure": Figure,
+    "report": Report,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.exit(_dispatch(arguments))
+    except BurdenError as error:
+        sys.stderr.write(f"burden: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("burden: interrupted; rerun the same command to go on\n")
+        sys.exit(130)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_overview())
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name not in _COMMANDS:
+        raise unknown_name("command", name, _COMMANDS)
+    kind = _COMMANDS[name]
+    default: Any = kind(tyro.MISSING, _defaults(rest), Machine()) if kind in (Record, Reproduce) else None
+    asked = _parse(kind, rest, f"burden {name}", default)
+    actions: dict[type, Callable[[Any, str], int]] = {
+        Reproduce: _reproduce,
+        Record: _record,
+        Show: _show,
+        Compare: _compare,
+        Figure: _figure,
+        Report: _report,
+    }
+    return actions[kind](asked, shlex.join(["burden", *arguments]))
+
+
+def _parse(kind: type, arguments: list[str], program: str, default: Any) -> Any:
+    """Parse with tyro, whose framed error messages become one line."""
+    framed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(framed):
+            return tyro.cli(kind, args=arguments, prog=program, default=default)
+    except SystemExit as ended:
+        if not ended.code:
+            raise
+        words = framed.getvalue().translate(dict.fromkeys(map(ord, "╭╮╰╯│─"), " ")).split()
+        message = " ".join(words).partition("For full helptext")[0].strip()
+        raise InputError(f"{message} (see {program} --help)") from None
+
+
+def _overview() -> str:
+    width = max(map(len, _COMMANDS))
+    lines = [f"  {name:<{width}}  {kind.__doc__}" for name, kind in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: burden COMMAND [OPTIONS]   (burden COMMAND --help for its options)",
+            "",
+            "Measure what sparsity does to a network while it trains.",
+            "",
+            *lines,
+            "",
+            "Exit code 0: done; 1: a run failed or diverged; 2: wrong input.",
+            "",
+        ]
+    )
+
+
+def _defaults(arguments: Sequence[str]) -> Settings:
+    """Resolve preset and YAML before flags: which preset applies depends on the flags --data and --config."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--data")
+    parser.add_argument("--config", type=Path)
+    known, _ = parser.parse_known_args(arguments)
+    study = next((a for a in arguments if a in STUDIES), None)
+    if study is None:
+        named = [a for a in arguments[:1] if not a.startswith("-")]
+        study = named[0] if named else STUDIES[0]
+    return preset(study, known.data, known.config)
+
+
+def _record(asked: Record, command: str) -> int:
+    if asked.dry_run:
+        sys.stdout.write(_plan(asked.settings, asked.machine, asked.out))
+        return 0
+    outcomes = _train(asked.study, asked.settings, asked.machine, asked.out, command)
+    sys.stdout.write(f"recorded into {asked.out}\n")
+    return _exit_code(outcomes)
+
+
+def _reproduce(asked: Reproduce, command: str) -> int:
+    store = asked.out / _STORE
+    if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
+        raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
+    outcomes = _train(asked.study, asked.settings, asked.machine, store, command)
+    page = _write_all(store, asked.out, command)
+    sys.stdout.write(f"wrote {page}\n")
+    return _exit_code(outcomes)
+
+
+def _train(study: str, settings: Settings, machine: Machine, store: Path, command: str) -> list[Outcome]:
+    from recorders.progress import Progress
+    from recorders.study import record_study, resources
+
+    return record_study(
+        settings,
+        store,
+        name=study,
+        data_root=machine.root,
+        offline=machine.offline,
+        using=resources(machine.device, machine.workers),
+        command=command,
+        progress=Progress(),
+    )
+
+
+def _plan(settings: Settings, machine: Machine, store: Path) -> str:
+    from recorders.data import load
+    from recorders.layout import record_steps
+    from recorders.plan import plan_runs
+    from recorders.training import steps_per_epoch
+
+    images = load(settings.data, machine.root, offline=machine.offline)
+    steps = steps_per_epoch(settings, len(images.train_labels)) * settings.epochs
+    records = len(record_steps(settings.interval, steps))
+    runs = plan_runs(settings)
+    lines = [f"{run.run_id}{f'  (after {run.needs.run_id})' if run.needs else ''}" for run in runs]
+    return "\n".join([*lines, f"{len(runs)} runs of {steps} steps, {records} records each, into {store}", ""])
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    bad = [o for o in outcomes if o.reason]
+    for outcome in bad:
+        sys.stderr.write(f"burden: run {outcome.run.run_id} {outcome.status}: {outcome.reason}\n")
+    return 1 if bad else 0
+
+
+def _show(asked: Show, _: str) -> int:
+    from burden_analysis import missing_runs, open_study
+
+    dataset = open_study(asked.store)
+    columns = ["run_id", "strategy", "sparsity", "seed", "status", "records_written", "status_reason"]
+    table = dataset[columns].reset_coords()[columns].to_dataframe().rename_axis(None)
+    missing = missing_runs(dataset)
+    sys.stdout.write(table.to_string(index=False) + "\n")
+    sys.stdout.write(f"{len(table) - len(missing)} of {len(table)} runs finished\n")
+    for run in missing.to_dict("records"):
+        reason = f", {run['status_reason']}" if run["status_reason"] else ""
+        sys.stdout.write(f"missing: {run['run_id']} ({run['status']}{reason})\n")
+    return 0
+
+
+def _compare(asked: Compare, _: str) -> int:
+    from burden_analysis import compare_sparsities, compare_strategies, open_study
+
+    compare = compare_strategies if asked.by == "strategy" else compare_sparsities
+    comparison = compare(open_study(asked.store), asked.indicator, window=asked.window)
+    if asked.json:
+        sys.stdout.write(comparison.to_json() + "\n")
+    else:
+        sys.stdout.write(f"{comparison.table.to_string(index=False)}\n\n{comparison.verdict}\n")
+    return 0
+
+
+def _figure(asked: Figure, _: str) -> int:
+    from burden_analysis import open_study
+    from recorders.disk import disk_errors
+    from reports import figure2
+
+    if asked.out.exists() and not asked.overwrite:
+        raise InputError(f"{asked.out} exists: choose another --out, or pass --overwrite")
+    drawn = figure2(open_study(asked.store))
+    with disk_errors(asked.out):
+        drawn.save(asked.out)
+    sys.stdout.write(f"wrote {asked.out}\n\n{drawn.caption}\n")
+    return 0
+
+
+def _report(asked: Report, command: str) -> int:
+    if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
+        raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
+    sys.stdout.write(f"wrote {_write_all(asked.store, asked.out, command)}\n")
+    return 0
+
+
+def _write_all(store: Path, folder: Path, command: str) -> Path:
+    from burden_analysis import compare_sparsities, compare_strategies, open_study
+    from recorders.disk import disk_errors
+    from reports import write_report
+    from reports.report import default_figures
+
+    dataset = open_study(store)
+    comparisons = [compare_strategies(dataset, indicator) for indicator in _INDICATORS]
+    comparisons.append(compare_sparsities(dataset, _INDICATORS[0]))
+    figures = default_figures(dataset)
+    with disk_errors(folder):
+        for number, drawn in enumerate(figures, start=1):
+            drawn.save_all(folder, "figure2" if number == 1 else f"figure2-{number}")
+        return write_report(dataset, comparisons, folder, command=command, figures=figures)

@@ -1,0 +1,19 @@
+"""Shared by all tests: one thread, and where real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    root = os.environ.get("BURDEN_DATA")
+    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
+        pytest.skip("needs the MNIST files: set BURDEN_DATA to the folder that holds MNIST/raw")
+    return Path(root)

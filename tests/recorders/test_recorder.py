@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import prune
+
+import recorders.recorder
+from recorders import Recorder
+from recorders.contract import InputError
+
+RUN = {"strategy": "mine", "sparsity": 0.5, "seed": 0}
+NAME = "mine-s0.5-seed0"
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 7), nn.Tanh(), nn.Linear(7, 3))
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    recorder: Recorder | None = None,
+    spy: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None] | None = None,
+) -> None:
+    draw = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        x, y = torch.randn(16, 12, generator=draw), torch.randint(0, 3, (16,), generator=draw)
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        if recorder is not None:
+            recorder.log(loss=loss)
+        if spy is not None:
+            spy(x, y, loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def load(store: Path, name: str = NAME) -> xr.Dataset:
+    return xr.open_zarr(store, group=name).load()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
+def test_recording_changes_no_bit(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
+    plain, recorded = network(), network()
+    train(plain, kind(plain.parameters(), lr=0.01), 23)
+    optimizer = kind(recorded.parameters(), lr=0.01)
+    state = torch.random.get_rng_state()
+    with Recorder(tmp_path / "s.zarr", recorded, optimizer, run=RUN, interval=5) as recorder:
+        train(recorded, optimizer, 23, recorder)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), recorded.parameters(), strict=True))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert not recorded[1]._forward_hooks
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+@pytest.mark.parametrize("total_steps", [None, 23])
+def test_every_value_agrees_with_float64_numpy(tmp_path: Path, total_steps: int | None) -> None:
+    """Forward and backward pass of every step redone in NumPy float64 at the weights of that step."""
+    model = network()
+    masks = {"0.weight": torch.rand(9, 12) > 0.5, "2.weight": torch.rand(7, 9) > 0.4}
+    expected: list[dict[str, Any]] = []
+
+    def spy(x: torch.Tensor, y: torch.Tensor, loss: torch.Tensor) -> None:
+        expected.append(numpy_step(model, masks, x, y))
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    store = tmp_path / "s.zarr"
+    with Recorder(store, model, optimizer, run=RUN, interval=5, masks=masks, total_steps=total_steps) as recorder:
+        train(model, optimizer, 23, recorder, spy)
+    dataset = load(store)
+    assert dataset.step.values.tolist() == [5, 10, 15, 20, 23]
+    assert dataset.interval_steps.values.tolist() == [[5, 5, 5, 5, 3]]
+    for name in ("gradient_norm", "dense_gradient_norm", "gradient_mean_abs", "weight_norm", "weight_mean_abs"):
+        values = np.array([e[name] for e in expected])
+        last = [4, 9, 14, 19, 22]
+        np.testing.assert_allclose(dataset[name][0], values[last], rtol=1e-5)
+        means = [values[max(0, i - 4) if i < 22 else 20 : i + 1].mean(0) for i in last]
+        np.testing.assert_allclose(dataset[f"{name}_mean"][0], means, rtol=1e-5)
+        np.testing.assert_allclose(dataset["loss"][0], [expected[i]["loss"] for i in last], rtol=1e-5)
+        np.testing.assert_allclose(dataset["activation_rms"][0], [expected[i]["rms"] for i in last], rtol=1e-5)
+    active = [int(masks["0.weight"].sum()), int(masks["2.weight"].sum()), 21]
+    assert (dataset.active_weights[0] == active).all()
+    np.testing.assert_allclose(dataset.actual_sparsity, 1 - sum(active) / (108 + 63 + 21))
+    np.testing.assert_allclose(dataset.learning_rate, 0.01, rtol=1e-6)
+    final = xr.open_zarr(store, group=f"{NAME}/masks")
+    np.testing.assert_array_equal(final["0.weight"][0], masks["0.weight"].numpy())
+    assert bool(final["4.weight"].all())
+
+
+def numpy_step(
+    model: nn.Sequential, masks: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
+) -> dict[str, Any]:
+    p = {n: t.detach().double().numpy() for n, t in model.named_parameters()}
+    a0 = x.double().numpy()
+    z1 = a0 @ p["0.weight"].T + p["0.bias"]
+    a1 = np.maximum(z1, 0)
+    a2 = np.tanh(a1 @ p["2.weight"].T + p["2.bias"])
+    z3 = a2 @ p["4.weight"].T + p["4.bias"]
+    odds = np.exp(z3 - z3.max(1, keepdims=True))
+    probability = odds / odds.sum(1, keepdims=True)
+    target = np.eye(3)[y.numpy()]
+    d3 = (probability - target) / len(y)
+    d2 = (d3 @ p["4.weight"]) * (1 - a2**2)
+    d1 = (d2 @ p["2.weight"]) * (z1 > 0)
+    gradients = {"0.weight": d1.T @ a0, "2.weight": d2.T @ a1, "4.weight": d3.T @ a2}
+    result: dict[str, Any] = {
+        "loss": -np.log((probability * target).sum(1)).mean(),
+        "rms": [np.sqrt((a1**2).mean()), np.sqrt((a2**2).mean())],
+    }
+    keep = {n: masks[n].numpy() if n in masks else np.ones_like(g, dtype=bool) for n, g in gradients.items()}
+    result["gradient_norm"] = [np.linalg.norm(g[keep[n]]) for n, g in gradients.items()]
+    result["dense_gradient_norm"] = [np.linalg.norm(g) for g in gradients.values()]
+    result["gradient_mean_abs"] = [np.abs(g[keep[n]]).mean() for n, g in gradients.items()]
+    result["weight_norm"] = [np.linalg.norm(p[n][keep[n]]) for n in gradients]
+    result["weight_mean_abs"] = [np.abs(p[n][keep[n]]).mean() for n in gradients]
+    return result
+
+
+def test_the_store_is_understandable_without_this_package(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    run = RUN | {"augmentation": "none"}
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=run, interval=5) as recorder:
+        train(model, optimizer, 10, recorder)
+        recorder.log(temperature=3.5)
+        train(model, optimizer, 10, recorder)
+    dataset = load(tmp_path / "s.zarr", f"{NAME}-augmentation=none")
+    assert dict(dataset.sizes) == {"run": 1, "record": 4, "parameter": 3, "layer": 2}
+    assert {"run_id", "strategy", "sparsity", "seed", "augmentation", "step", "epoch"} <= set(dataset.coords)
+    assert dataset.strategy.item() == "mine"
+    assert dataset.parameter.values.tolist() == ["0.weight", "2.weight", "4.weight"]
+    assert dataset.parameter_layer.values.tolist() == ["0", "2", "4"]
+    assert dataset.parameter_size.values.tolist() == [108, 63, 21]
+    np.testing.assert_array_equal(dataset.temperature, [[np.nan, np.nan, 3.5, np.nan]])
+    for name, variable in dataset.variables.items():
+        if name not in dataset.dims:
+            assert {"long_name", "units", "section"} <= set(variable.attrs), name
+    assert dataset.gradient_norm.dtype == np.float32
+    assert dataset.status.item() == "complete"
+    assert dataset.records_written.item() == 4
+
+
+def test_masks_of_torch_prune_are_followed_through_updates(tmp_path: Path) -> None:
+    model = network()
+    prune.l1_unstructured(model[0], "weight", amount=0.25)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=5) as recorder:
+        train(model, optimizer, 5, recorder)
+        prune.l1_unstructured(model[0], "weight", amount=27)
+        train(model, optimizer, 7, recorder)
+        model[0].weight_mask.fill_(1.0)
+        train(model, optimizer, 3, recorder)
+    dataset = load(tmp_path / "s.zarr")
+    assert dataset.parameter.values[0] == "0.weight"
+    assert dataset.active_weights[0, :, 0].values.tolist() == [81, 54, 108]
+    assert dataset.update_step[0].values.tolist() == [5, 12]
+    assert dataset.pruned[0, :, 0].values.tolist() == [27, 0]
+    assert dataset.regrown[0, :, 0].values.tolist() == [0, 54]
+
+
+def test_a_callable_may_return_fresh_masks_at_every_step(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    threshold = [0.1]
+
+    def masks() -> dict[str, torch.Tensor]:
+        return {"0.weight": model[0].weight.detach().abs() > threshold[0]}
+
+    expected = []
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1, masks=masks) as recorder:
+        for _ in range(4):
+            expected.append(int(masks()["0.weight"].sum()))
+            train(model, optimizer, 1, recorder)
+            threshold[0] += 0.05
+    assert load(tmp_path / "s.zarr").active_weights[0, :, 0].values.tolist() == expected
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_recorded_after_unscaling(tmp_path: Path, fused: bool) -> None:
+    norms = []
+    for scale in (None, 1024.0):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, enabled=scale is not None)
+        store = tmp_path / f"{scale}.zarr"
+        with Recorder(store, model, optimizer, run=RUN, interval=1):
+            loss = cross_entropy(model(torch.ones(2, 12)), torch.tensor([0, 1]))
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        norms.append(load(store).gradient_norm.values)
+    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
+
+
+def test_a_failed_loop_keeps_its_records_and_its_reason(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=5) as recorder,
+    ):
+        train(model, optimizer, 12, recorder)
+        raise ZeroDivisionError("too bad")
+    with xr.open_zarr(tmp_path / "s.zarr", group=NAME, consolidated=False) as dataset:
+        assert dataset.status.values.tolist() == ["failed"]
+        assert dataset.status_reason.values.tolist() == ["ZeroDivisionError: too bad"]
+        assert dataset.records_written.values.tolist() == [2]
+        assert np.isfinite(dataset.gradient_norm[0, :2]).all()
+
+
+def test_nan_losses_are_recorded_as_they_are_and_marked(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e38)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 10, recorder)
+    dataset = load(tmp_path / "s.zarr")
+    assert dataset.status.item() == "diverged"
+    assert dataset.status_reason.item() == "loss or gradients are not finite"
+    assert np.isnan(dataset.loss.values).any()
+
+
+def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def open_recorder(**more: Any) -> Recorder:
+        return Recorder(store, model, optimizer, **({"run": RUN, "interval": 5, "total_steps": 20} | more))
+
+    with contextlib.suppress(KeyboardInterrupt), open_recorder() as recorder:
+        train(model, optimizer, 13, recorder)
+        raise KeyboardInterrupt
+    with pytest.raises(InputError, match=r"already holds run 'mine-s0\.5-seed0': pass exist='overwrite' or"):
+        open_recorder()
+    with pytest.raises(InputError, match="another model, interval or total_steps"):
+        open_recorder(exist="resume", interval=4)
+    with open_recorder(exist="resume") as recorder:
+        assert recorder.step == 10  # the partial interval was not committed
+        train(model, optimizer, 20 - recorder.step, recorder)
+    dataset = load(store)
+    assert dataset.step.values.tolist() == [5, 10, 15, 20]
+    assert np.isfinite(dataset.gradient_norm).all()
+    assert dataset.status.item() == "complete"
+    with pytest.raises(InputError, match="is complete: nothing to resume"):
+        open_recorder(exist="resume")
+    with open_recorder(exist="overwrite") as recorder:
+        train(model, optimizer, 5, recorder)
+    assert load(store).step.values.tolist() == [5]
+
+
+def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorders.recorder, "CAPACITY", 3)
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(store, model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 9, recorder)
+        assert recorder.step == 9
+    assert load(store).step.values.tolist() == [2, 4, 6]
+    assert load(store, f"{NAME}-from-step-6").step.values.tolist() == [8, 9]
+
+
+def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(store, model, optimizer, run=RUN, interval=2) as first:
+        with pytest.raises(InputError, match="is being written by another process"):
+            Recorder(store, model, optimizer, run=RUN)
+        with Recorder(store, model, optimizer, run=RUN | {"seed": 1}, interval=2):
+            train(model, optimizer, 4, first)
+    assert load(store, "mine-s0.5-seed1").records_written.item() == 2
+    assert not list(tmp_path.glob(".*.lock"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"exist": "owerwrite"}, "did you mean 'overwrite'"),
+        ({"interval": 0}, "interval and total_steps must be positive"),
+        ({"run": {"strategy": "x"}}, "run lacks sparsity, seed"),
+        ({"run": RUN | {"tags": [1]}}, "run setting 'tags' must be text or a number"),
+        ({"masks": {"0.wieght": torch.ones(9, 12)}}, "did you mean '0.weight'"),
+        ({"masks": {"0.weight": torch.ones(3, 3)}}, r"mask of '0.weight' has shape \(3, 3\), the weight \(9, 12\)"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(InputError, match=message):
+        Recorder(tmp_path / "s.zarr", model, optimizer, **({"run": RUN} | arguments))
+    assert not model[1]._forward_hooks
+
+
+def test_an_optimizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    optimizer = torch.optim.SGD(network().parameters(), lr=0.1)
+    with pytest.raises(InputError, match="holds none of the model's prunable weights"):
+        Recorder(tmp_path / "s.zarr", network(), optimizer, run=RUN)
+
+
+def test_indicators_cannot_be_logged_over(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN) as recorder:
+        with pytest.raises(InputError, match="cannot log 'gradient_norm'"):
+            recorder.log(gradient_norm=1.0)
+        with pytest.raises(InputError, match="cannot log 'step'"):
+            recorder.log(step=1.0)
+        train(model, optimizer, 1, recorder)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+from recorders.contract import InputError, RunError, Status
+from recorders.executor import Task, execute
+from recorders.plan import Run
+from recorders.settings import Settings
+from recorders.study import Resources, record_study
+from recorders.worker import Outcome
+
+SETTINGS = Settings(
+    strategies=("iterative", "optimal", "random", "dense"),
+    sparsities=(0.5, 0.9),
+    seeds=(0, 1),
+    hidden=(20, 10),
+    epochs=3,
+    interval=5,
+    learning_rate=0.01,
+)
+CPU = Resources(torch.device("cpu"), workers=2)
+
+
+def record(settings: Settings, store: Path, **more: object) -> list[Outcome]:
+    return record_study(settings, store, name="fig2", using=CPU, **more)  # type: ignore[arg-type]
+
+
+def load(store: Path, name: str = "fig2") -> xr.Dataset:
+    dataset = xr.open_zarr(store, group=name).load()
+    return dataset.assign_coords(run=[str(name) for name in dataset.run_id.values])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("study") / "study.zarr"
+    outcomes = record(SETTINGS, store)
+    assert len(outcomes) == 14
+    assert {o.status for o in outcomes} == {Status.COMPLETE}
+    return store
+
+
+def test_every_record_is_there_once(study: Path) -> None:
+    dataset = load(study)
+    assert dataset.step.values.tolist() == [5, 10, 15, 20, 25, 30, 35, 36]  # 12 batches × 3 epochs
+    for name in ("gradient_norm", "gradient_norm_mean", "weight_mean_abs", "active_weights", "activation_rms", "loss"):
+        assert np.isfinite(dataset[name]).all(), name
+    assert (dataset.interval_steps.sum("record") == 36).all()
+    assert (dataset.accuracy.notnull().sum("record") == 3).all()
+    assert (dataset.accuracy.sel(run=["dense-s0-seed0", "dense-s0-seed1"]).isel(record=-1) > 0.8).all()
+
+
+def test_counts_are_exact_and_optimal_has_the_mask_of_its_iterative_run(study: Path) -> None:
+    dataset = load(study)
+    masks = xr.open_zarr(study, group="fig2/masks").load().assign_coords(run=dataset.run.values)
+    total = 64 * 20 + 20 * 10 + 10 * 10
+    for run in dataset.run.values:
+        sparsity = float(dataset.sparsity.sel(run=run))
+        active = sum(int(mask.sel(run=run).sum()) for mask in masks.values())
+        assert active == round((1 - sparsity) * total), run
+        if "optimal" in run:
+            twin = run.replace("optimal", "iterative")
+            assert all(bool((mask.sel(run=run) == mask.sel(run=twin)).all()) for mask in masks.values())
+    random = masks["hidden1.weight"].sel(run="random-s0.9-seed0")
+    assert bool((random != masks["hidden1.weight"].sel(run="iterative-s0.9-seed0")).any())
+
+
+def test_all_strategies_of_a_seed_start_from_the_same_weights(study: Path) -> None:
+    dataset = load(study)
+    for seed in (0, 1):
+        assert len(set(dataset.initial_weights.values[dataset.seed == seed])) == 1
+    assert len(set(dataset.initial_weights.values)) == 2
+    # Record 0 of every dense-start run saw the same batches with nearly dense masks.
+    assert set(dataset.seed.values) == {0, 1}
+
+
+def test_the_schedule_is_recorded_as_asked_and_as_done(study: Path) -> None:
+    dataset = load(study)
+    iterative = dataset.sel(run="iterative-s0.9-seed0")
+    assert iterative.update_step.values.tolist() == [0, 16, 32, 36]
+    assert iterative.pruned.isel(update=0).sum() == 0
+    total = 1580
+    left = total - (iterative.pruned.sum("parameter") - iterative.regrown.sum("parameter")).cumsum("update")
+    targets = [0.9 * (1 - (1 - t / 36) ** 3) for t in (0, 16, 32, 36)]
+    assert left.values.tolist() == [round((1 - s) * total) for s in targets]
+    np.testing.assert_allclose(iterative.actual_sparsity, iterative.target_sparsity, atol=0.5 / total + 1e-6)
+    assert iterative.actual_sparsity.values[-1] == pytest.approx(targets[2], abs=1 / total)  # its step came before 36
+    static = dataset.sel(run="random-s0.9-seed0")
+    assert static.update_step.isnull().all()
+    assert (static.active_weights.sum("parameter") == 158).all()
+    assert (dataset.sel(run="dense-s0-seed0").active_weights.sum("parameter") == total).all()
+
+
+def test_dense_and_static_gradients_differ_where_weights_are_pruned(study: Path) -> None:
+    dataset = load(study)
+    pruned = dataset.sel(run=["random-s0.9-seed0", "optimal-s0.9-seed1"])
+    assert (pruned.dense_gradient_norm > pruned.gradient_norm).all()
+    dense = dataset.sel(run="dense-s0-seed0")
+    np.testing.assert_array_equal(dense.dense_gradient_norm, dense.gradient_norm)
+
+
+def test_rerunning_repeats_nothing_and_more_runs_go_beside(study: Path) -> None:
+    before = load(study)
+    assert record(SETTINGS, study) == []
+    more = record(replace(SETTINGS, strategies=("optimal",), seeds=(0, 2), sparsities=(0.9,)), study)
+    assert [o.run.run_id for o in more] == ["iterative-s0.9-seed2", "optimal-s0.9-seed2"]
+    xr.testing.assert_identical(load(study), before)
+    assert load(study, "fig2-2").run_id.values.tolist() == ["iterative-s0.9-seed2", "optimal-s0.9-seed2"]
+
+
+def test_other_settings_or_images_need_another_store(study: Path) -> None:
+    with pytest.raises(InputError, match=r"with other settings \(epochs 3 there, 4 asked\): choose another --out"):
+        record(replace(SETTINGS, epochs=4), study)
+
+
+def test_an_interrupted_study_is_completed_to_the_same_numbers(study: Path, tmp_path: Path) -> None:
+    store, settings = tmp_path / "s.zarr", replace(SETTINGS, seeds=(0,), sparsities=(0.9,))
+
+    class Stop(Exception):
+        pass
+
+    from recorders.progress import Progress
+
+    class Interrupting(Progress):
+        def ended(self, run_id: str, status: Status, reason: str) -> None:
+            raise Stop
+
+    with pytest.raises(Stop):
+        record(settings, store, progress=Interrupting(silent=True))
+    left = xr.open_zarr(store, group="fig2", consolidated=False)
+    assert "complete" in left.status.values
+    assert "planned" in left.status.values
+    again = record(settings, store)
+    assert 0 < len(again) < 4
+    reference, completed = load(study), load(store)
+    for run in completed.run.values:
+        xr.testing.assert_equal(completed.sel(run=run).drop_vars("run"), reference.sel(run=run).drop_vars("run"))
+
+
+def test_one_diverged_run_stops_neither_others_nor_the_record(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, strategies=("iterative", "optimal"), seeds=(0,), sparsities=(0.9,), learning_rate=1e38)
+    outcomes = {o.run.strategy: o for o in record(replace(settings, optimizer="sgd"), tmp_path / "s.zarr")}
+    assert outcomes["iterative"].status is Status.DIVERGED
+    assert outcomes["optimal"].status is Status.FAILED
+    assert "needs the final mask of its iterative run, which is diverged" in outcomes["optimal"].reason
+    dataset = xr.open_zarr(tmp_path / "s.zarr", group="fig2", consolidated=False)
+    assert np.isnan(dataset.gradient_norm.isel(run=0, record=-1)).all()
+
+
+def test_a_layer_that_empties_fails_the_run_by_name_unless_allowed(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, strategies=("random",), allocation="uniform", sparsities=(0.996,), seeds=(0,))
+    with pytest.raises(InputError, match=r"sparsity 0\.996 empties layer 'output\.weight' \(100 weights\)"):
+        record(settings, tmp_path / "a.zarr")
+    assert record(replace(settings, allow_empty_layers=True), tmp_path / "a.zarr")[0].status is Status.COMPLETE
+    late = replace(SETTINGS, strategies=("iterative",), sparsities=(0.994,), seeds=(0,))
+    outcome = record(late, tmp_path / "b.zarr")[0]
+    assert outcome.status is Status.FAILED
+    assert outcome.reason.startswith("no active weight left in layer '")
+
+
+class Bottleneck(nn.Module):
+    """Somebody's own network, with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.GELU(), nn.Dropout(0.1))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.head(self.inside(x))
+        return result
+
+
+def test_any_module_can_be_studied_and_its_runs_repeat(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, strategies=("iterative", "random"), sparsities=(0.8,), seeds=(0,), allocation="erk")
+    for name in ("a", "b"):
+        record(settings, tmp_path / f"{name}.zarr", model=Bottleneck)
+    first, second = (load(tmp_path / f"{name}.zarr") for name in "ab")
+    xr.testing.assert_equal(first, second)
+    assert first.parameter.values.tolist() == ["inside.1.weight", "head.weight"]
+    assert first.run_id.values.tolist() == ["iterative-s0.8-seed0", "random-erk-s0.8-seed0"]
+    with pytest.raises(InputError, match="model"):
+        record(settings, tmp_path / "a.zarr")
+
+
+def _start(value: int) -> None:
+    global _value
+    _value = value
+
+
+def _work(payload: int) -> int:
+    if payload < 0:
+        import os
+
+        os._exit(3)
+    return payload + _value
+
+
+def test_tasks_run_after_what_they_need_and_a_dead_worker_is_reported() -> None:
+    tasks = [Task("c", 3, needs="b"), Task("b", 2, needs="a"), Task("a", 1), Task("d", 4, needs="elsewhere")]
+    run = partial(execute, workers=2, initializer=_start, initargs=(10,))
+    ended = [(task.key, result) for task, result in run(tasks, _work)]
+    assert dict(ended) == {"a": 11, "b": 12, "c": 13, "d": 14}
+    keys = [key for key, _ in ended]
+    assert keys.index("a") < keys.index("b") < keys.index("c")
+    with pytest.raises(RunError, match="a worker process died"):
+        list(run([Task("x", -1)], _work))
+
+
+def test_run_names_are_stable() -> None:
+    assert Run("random", 0.9, 3, "matched").run_id == "random-matched-s0.9-seed3"
+    assert Run("random", 0.9, 3, "global").run_id == "random-s0.9-seed3"
+    assert Run("dense", 0.0, 3).run_id == "dense-s0-seed3"
