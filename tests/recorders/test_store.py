@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
@@ -151,9 +152,9 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "s.zarr"),
         pytest.raises(InputError, match=r"s\.zarr is being written by another process"),
+        exclusive(tmp_path / "s.zarr"),
     ):
-        with exclusive(tmp_path / "s.zarr"):
-            pass
+        pass
     with exclusive(tmp_path / "s.zarr"):
         pass
     assert not list(tmp_path.iterdir())
@@ -180,10 +181,9 @@ def test_the_writing_thread_hands_its_error_back_and_commits_nothing_after_it() 
 
     writer.submit(lambda: done.append(1))
     writer.submit(fail)
-    with pytest.raises(RunError, match="disk full"):
-        for i in range(100):
+    with contextlib.suppress(RunError):  # whether a submission meets the error is a matter of time
+        for _ in range(100):
             writer.submit(lambda: done.append(2))
-        writer.close()
     with pytest.raises(RunError, match="disk full"):
         writer.close()
     assert done == [1]

@@ -13,6 +13,7 @@ from torch import nn
 from recorders.contract import InputError, RunError, Status
 from recorders.executor import Task, execute
 from recorders.plan import Run
+from recorders.progress import Progress
 from recorders.settings import Settings
 from recorders.study import Resources, record_study
 from recorders.worker import Outcome
@@ -123,16 +124,14 @@ def test_other_settings_or_images_need_another_store(study: Path) -> None:
 def test_an_interrupted_study_is_completed_to_the_same_numbers(study: Path, tmp_path: Path) -> None:
     store, settings = tmp_path / "s.zarr", replace(SETTINGS, seeds=(0,), sparsities=(0.9,))
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
-
-    from recorders.progress import Progress
 
     class Interrupting(Progress):
         def ended(self, run_id: str, status: Status, reason: str) -> None:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         record(settings, store, progress=Interrupting(silent=True))
     left = xr.open_zarr(store, group="fig2", consolidated=False)
     assert "complete" in left.status.values

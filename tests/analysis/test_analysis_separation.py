@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from synthetic import grid, write_recording
+
+from burden_analysis import open_study, separation
+from burden_analysis.curves import _band
+from recorders.contract import InputError
+
+
+def study(store: Path, seeds: int, curve: Any, runs: list[dict[str, Any]] | None = None) -> xr.Dataset:
+    runs = runs or grid(seeds, strategies=("iterative", "random"), sparsities=(0.9,))
+    loss = np.array([[curve(r, k) for k in range(5)] for r in runs], np.float32)
+    write_recording(store, runs, values={"loss": loss})
+    return open_study(store)
+
+
+def apart(run: dict[str, Any], record: int) -> float:
+    """Equal at first, then random is twice as high; seeds differ a little."""
+    noise = 0.01 * np.sin(7 * run["seed"] + 3 * record + (run["strategy"] == "random"))
+    return float(np.exp(noise) * (2.0 if run["strategy"] == "random" and record > 1 else 1.0))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5, 6, 8, 14])
+def test_band_finds_where_curves_part(store: Path, seeds: int) -> None:
+    ds = study(store, seeds, apart)
+    got = separation(ds, "loss", "random", "iterative", sparsity=0.9)
+    loss = ds.loss.values.astype(float)
+    logs = np.log(loss[seeds:] / loss[:seeds])
+    np.testing.assert_allclose(got.ratio, np.exp(logs.mean(0)))
+    assert got.attrs["n"] == seeds
+    assert got.step.values.tolist() == [10, 20, 30, 40, 50]
+    assert got.excludes_one.dtype == bool
+    if seeds < 3:
+        assert got.low.isnull().all()
+        assert not got.excludes_one.any()
+        return
+    assert got.excludes_one.values.tolist() == [False, False, True, True, True]
+    assert ((got.low < got.ratio) & (got.ratio < got.high)).all()
+    assert ("Bonferroni" in got.attrs["method"]) == (seeds <= 5)
+    if seeds == 5:
+        half = stats.t.ppf(1 - 0.05 / 10, 4) * stats.sem(logs, axis=0)
+        np.testing.assert_allclose(got.high, np.exp(logs.mean(0) + half))
+    xr.testing.assert_identical(got, separation(ds, "loss", "random", "iterative", sparsity=0.9))
+    inverse = separation(ds, "loss", "iterative", "random", sparsity=0.9)
+    np.testing.assert_allclose(inverse.low, 1 / got.high)
+
+
+def test_records_that_a_pair_lacks_are_left_out(store: Path) -> None:
+    ds = study(store, 4, lambda r, k: np.nan if r["seed"] == 2 and k == 3 else apart(r, k))
+    got = separation(ds, "loss", "random", "iterative", sparsity=0.9)
+    assert got.ratio.isnull().values.tolist() == [False, False, False, True, False]
+    assert got.attrs["method"] == "Bonferroni t over 4 records"
+
+
+def test_unusable_and_unpaired_runs_are_named(store: Path) -> None:
+    runs = grid(5, strategies=("iterative", "random"), sparsities=(0.9,))[:-1]
+    runs[0] |= {"status": "diverged"}
+    got = separation(study(store, 5, apart, runs), "loss", "random", "iterative", sparsity=0.9)
+    assert got.attrs["n"] == 3
+    assert got.attrs["excluded"] == ["iterative-0.9-0: diverged", "iterative-0.9-4: no pair", "random-0.9-0: no pair"]
+
+
+def test_errors_say_what_is_possible(store: Path) -> None:
+    ds = study(store, 3, lambda r, k: 0.0 if r["run_id"] == "random-0.9-1" else 1.0)
+
+    def fails(match: str, first: str = "random", sparsity: float = 0.9, level: float = 0.95, data: Any = ds) -> None:
+        with pytest.raises(InputError, match=match):
+            separation(data, "loss", first, "iterative", sparsity=sparsity, level=level)
+
+    fails("zero or negative in random-0.9-1: ")
+    fails("choose from 0.9", sparsity=0.5)
+    fails("unknown strategy", first="rndom")
+    fails("named twice", first="iterative")
+    fails("no coverage", level=95)
+    fails("no seed has complete runs of both", data=ds.isel(run=(ds.seed == 0) == (ds.strategy == "random")))
+    fails("keep one of them", data=ds.isel(run=[0, 0, 3]))
+
+
+def test_identical_curves_have_a_band_without_width() -> None:
+    for n in (4, 7):
+        centre, half, _ = _band(np.ones((n, 6)), 0.95, 0)
+        np.testing.assert_array_equal(centre, 1)
+        np.testing.assert_array_equal(half, 0)
+
+
+@pytest.mark.parametrize("n", [3, 5, 6, 10])
+def test_simultaneous_coverage(n: int) -> None:
+    """AR(1) curves with the same law: the band holds over all 60 records at once."""
+    rng, covered, trials = np.random.default_rng(n), 0, 400
+    for _ in range(trials):
+        noise = rng.normal(size=(n, 60))
+        for k in range(1, 60):
+            noise[:, k] = 0.9 * noise[:, k - 1] + np.sqrt(1 - 0.81) * noise[:, k]
+        centre, half, _ = _band(noise, 0.95, 0)
+        covered += bool(np.all(np.abs(centre) <= half))
+    assert covered / trials >= 0.93
