@@ -1,0 +1,59 @@
+"""READ: open stores, aggregate indicators, test orders, judge claims.
+
+Names are imported on first use: `import burden_analysis` must import neither scipy, statsmodels nor xarray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from burden_analysis.comparison import Comparison as Comparison
+    from burden_analysis.comparison import compare_sparsities as compare_sparsities
+    from burden_analysis.comparison import compare_strategies as compare_strategies
+    from burden_analysis.curves import separation as separation
+    from burden_analysis.endpoints import endpoint as endpoint
+    from burden_analysis.indicators import INDICATORS as INDICATORS
+    from burden_analysis.indicators import cumulative_mean as cumulative_mean
+    from burden_analysis.indicators import global_norm as global_norm
+    from burden_analysis.indicators import per_active_weight as per_active_weight
+    from burden_analysis.indicators import series as series
+    from burden_analysis.study import missing_runs as missing_runs
+    from burden_analysis.study import open_study as open_study
+
+_HOME = {
+    "Comparison": "comparison",
+    "compare_sparsities": "comparison",
+    "compare_strategies": "comparison",
+    "separation": "curves",
+    "INDICATORS": "indicators",
+    "cumulative_mean": "indicators",
+    "endpoint": "endpoints",
+    "global_norm": "indicators",
+    "per_active_weight": "indicators",
+    "series": "indicators",
+    "missing_runs": "study",
+    "open_study": "study",
+}
+
+__all__ = [
+    "INDICATORS",
+    "Comparison",
+    "compare_sparsities",
+    "compare_strategies",
+    "cumulative_mean",
+    "endpoint",
+    "global_norm",
+    "missing_runs",
+    "open_study",
+    "per_active_weight",
+    "separation",
+    "series",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"burden_analysis.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,9 @@ from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from burden_analysis.comparison import Comparison
     from recorders.worker import Outcome
 
 _STORE = "study.zarr"
@@ -315,16 +319,36 @@ def _report(asked: Report, command: str) -> int:
 
 
 def _write_all(store: Path, folder: Path, command: str) -> Path:
-    from burden_analysis import compare_sparsities, compare_strategies, open_study
+    from burden_analysis import open_study
     from recorders.disk import disk_errors
     from reports import write_report
     from reports.report import default_figures
 
     dataset = open_study(store)
-    comparisons = [compare_strategies(dataset, indicator) for indicator in _INDICATORS]
-    comparisons.append(compare_sparsities(dataset, _INDICATORS[0]))
+    comparisons = _comparisons(dataset)
     figures = default_figures(dataset)
     with disk_errors(folder):
         for number, drawn in enumerate(figures, start=1):
             drawn.save_all(folder, "figure2" if number == 1 else f"figure2-{number}")
         return write_report(dataset, comparisons, folder, command=command, figures=figures)
+
+
+def _comparisons(dataset: xr.Dataset) -> list[Comparison]:
+    """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal."""
+    from burden_analysis import compare_sparsities, compare_strategies
+
+    asked: list[tuple[str, Callable[[], Comparison]]] = [
+        *((f"strategies by {i}", partial(compare_strategies, dataset, i)) for i in _INDICATORS),
+        (f"sparsities by {_INDICATORS[0]}", partial(compare_sparsities, dataset, _INDICATORS[0])),
+    ]
+    made = []
+    for what, compare in asked:
+        try:
+            made.append(compare())
+        except InputError as error:
+            sys.stderr.write(f"burden: did not compare {what}: {error}\n")
+    return made
+
+
+if __name__ == "__main__":
+    main()

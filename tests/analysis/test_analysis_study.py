@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,6 +147,20 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
     ds = open_study(store)
     assert len(calls) == 2
     assert not np.array_equal(ds.loss.values, stale.loss.values)
+
+
+def test_a_commit_during_the_read_is_not_half_seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(store, [r | {"written": 3, "updates": 1} for r in grid(1)])
+    read = recording_module._variable
+
+    def committing(*arguments: Any) -> xr.Variable:
+        zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = 5
+        return read(*arguments)
+
+    monkeypatch.setattr(recording_module, "_variable", committing)
+    ds = open_study(store)
+    assert set(ds.records_written.values) == {3}
+    assert ds.sizes["record"] == 3
 
 
 def test_wrong_stores_say_what_is_wrong(store: Path, tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""A comparison: its tests, its values, its outcome, and the words made from them."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from burden_analysis.verdict import prose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+class Outcome(StrEnum):
+    """What the tests say about the claim."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    NOT_SUPPORTED = "not supported (could have been seen)"
+    UNDECIDED = "undecided (too few seeds)"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Tests of one ordered claim over paired seeds.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per test, with the columns `burden_analysis.rows.COLUMNS`.
+    effects : pandas.DataFrame
+        One row per run that was used: strategy, sparsity, seed, value (its endpoint, log₁₀ on the log scale).
+    outcome : Outcome
+        One of the four; `compare_strategies` and `compare_sparsities` define them.
+    indicator : str
+        What was compared.
+    window : float
+        Share of each run's last records that makes its endpoint.
+    scale : str
+        ``"log"`` or ``"raw"``.
+    alpha : float
+        Level of every family; intervals cover 1 − alpha.
+    order : tuple of str
+        The claim, from the lowest to the highest: strategies, or sparsities.
+    by : str
+        ``"strategy"`` or ``"sparsity"``.
+    paired_by : str
+        Coordinate whose equal values are paired.
+    seeds : tuple
+        Its values that were used.
+    excluded : tuple of str
+        ``"run_id: reason"`` for each run, and ``"sparsity: reason"`` for each sparsity, that was left out.
+    """
+
+    table: pd.DataFrame
+    effects: pd.DataFrame
+    outcome: Outcome
+    indicator: str
+    window: float
+    scale: str
+    alpha: float
+    order: tuple[str, ...]
+    by: str
+    paired_by: str
+    seeds: tuple[Any, ...]
+    excluded: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in words, made from the numbers of the table."""
+        return prose(self)
+
+    def to_json(self) -> str:
+        """Write everything as strict JSON.
+
+        Returns
+        -------
+        str
+            One object; NaN and infinite numbers are null.
+        """
+        content = {
+            "by": self.by,
+            "indicator": self.indicator,
+            "order": self.order,
+            "window": self.window,
+            "scale": self.scale,
+            "alpha": self.alpha,
+            "paired_by": self.paired_by,
+            "seeds": self.seeds,
+            "outcome": self.outcome.value,
+            "verdict": self.verdict,
+            "excluded": self.excluded,
+            "table": [_finite(row) for row in self.table.to_dict("records")],
+            "effects": [_finite(row) for row in self.effects.to_dict("records")],
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
+        return f"<p>{html.escape(self.verdict)}</p>\n{table}"
+
+
+def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -1,0 +1,53 @@
+"""Ranks inside blocks, with ties that are ties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+_DIGITS = 12  # significant digits kept: far below what differs between runs, far above float64 summation noise
+
+
+def complete_blocks(blocks: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], int]:
+    """Drop the blocks in which a value is missing.
+
+    Parameters
+    ----------
+    blocks : array_like, shape (block, ...)
+        Values; NaN or infinite where a run is missing.
+
+    Returns
+    -------
+    blocks : array, shape (complete block, ...)
+        Complete blocks.
+    excluded : int
+        How many were dropped.
+    """
+    values = np.asarray(blocks, float)
+    keep = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    return values[keep], int((~keep).sum())
+
+
+def block_ranks(blocks: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Midranks along the last axis, after rounding each block to 12 significant digits of its largest value.
+
+    Parameters
+    ----------
+    blocks : array_like, shape (..., treatment)
+        Finite values.
+
+    Returns
+    -------
+    array, shape (..., treatment)
+        1 for the smallest; ties share their mean rank, so all are multiples of 1/2.
+    """
+    values = np.asarray(blocks, float)
+    if values.size == 0:
+        return values
+    largest = np.abs(values).max(axis=-1, keepdims=True)
+    unit = 10.0 ** (np.floor(np.log10(np.where(largest > 0, largest, 1.0))) - _DIGITS + 1)
+    ranks: npt.NDArray[Any] = rankdata(np.round(values / unit), axis=-1)
+    return ranks

@@ -1,0 +1,225 @@
+"""Says in words what the numbers of a comparison say, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+from burden_analysis.families import (
+    AGAINST,
+    FALLING,
+    JOINT,
+    PAGE,
+    PAIRS,
+    RISING,
+    SLOPE,
+    pair_name,
+    reversed_pairs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from burden_analysis.result import Comparison
+
+_NAMED = 5  # runs left out that are named; the others are counted
+_LISTED = 10  # seeds that are listed; more are counted
+
+
+def prose(c: Comparison) -> str:
+    """Write the verdict of a comparison.
+
+    Parameters
+    ----------
+    c : Comparison
+        Its table, outcome and settings.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
+    sentences = _strategies(c) if c.by == "strategy" else _sparsities(c)
+    text = " ".join(s for s in [*sentences, _endpoint(c), _left_out(c.excluded)] if s)
+    return f"{c.outcome.value.capitalize()}: {text}"
+
+
+def _strategies(c: Comparison) -> list[str]:
+    joint = _family(c, JOINT).iloc[0]
+    places = _count(c.effects["sparsity"].nunique(), "sparsity", "sparsities")
+    units = _count(joint["n"], c.paired_by)
+    return [
+        f"that {c.indicator} is ordered {joint['question']} (Page's joint test over {places} and {units}: "
+        f"L = {joint['statistic']:g}, one-sided {_p(joint['p'])}, {joint['method']}).",
+        _reason(c),
+        _by_sparsity(c),
+        _pairs(c),
+        _overall(c),
+    ]
+
+
+def _reason(c: Comparison) -> str:
+    outcome = c.outcome.value
+    if outcome == "supported":
+        return "Every adjacent estimate points the claimed way."
+    if outcome == "contradicted":
+        return _contradiction(c)
+    return _undecided(c) if outcome.startswith("undecided") else _not_seen(c)
+
+
+def _contradiction(c: Comparison) -> str:
+    against = _family(c, AGAINST)
+    found = against[against["p_adjusted"] <= c.alpha]
+    listed = ", ".join(
+        f"{row['question']} (adjusted {_p(row['p_adjusted'])}, {row['test']})" for _, row in found.iterrows()
+    )
+    return f"Significant against it after Holm: {listed}."
+
+
+def _undecided(c: Comparison) -> str:
+    joint = _family(c, JOINT).iloc[0]
+    n = int(joint["n"])
+    if n == 1:
+        return f"No inference is possible with one {c.paired_by}."
+    if joint["attainable_p"] > c.alpha:
+        return f"{_count(n, c.paired_by)} cannot reach {c.alpha:g}: the smallest p is {joint['attainable_p']:.2g}."
+    return f"{_count(n, c.paired_by)} give no interval and no effect that could have been seen."
+
+
+def _not_seen(c: Comparison) -> str:
+    joint = _family(c, JOINT).iloc[0]
+    contrary = ", ".join(reversed_pairs(c.table, c.scale))
+    why = (
+        f"Not significant at {c.alpha:g}."
+        if joint["p"] > c.alpha
+        else f"The joint test is significant, but estimates point the other way: {contrary}."
+    )
+    rows = _family(c, AGAINST).iloc[1:]
+    return f"{why} {_detectable(zip(_contrasts(c), rows['detectable'], strict=True))}"
+
+
+def _by_sparsity(c: Comparison) -> str:
+    pages = _family(c, PAGE)
+    if pages.empty:
+        return "Gate closed: sparsities and pairs were not tested one by one."
+    return (
+        f"Page's test per sparsity (Holm over {len(pages)}): "
+        + "; ".join(f"{row['scope']}: {_significance(row, c.alpha, len(pages))}" for _, row in pages.iterrows())
+        + "."
+    )
+
+
+def _pairs(c: Comparison) -> str:
+    pairs = _family(c, PAIRS)
+    if pairs.empty:
+        return ""
+    smallest = min(1.0, len(pairs) * pairs["attainable_p"].min())
+    if smallest > c.alpha:
+        return (
+            f"No pair at a single sparsity could reach {c.alpha:g}: the smallest adjusted sign-flip p over "
+            f"{_count(len(pairs), 'pair')} is {smallest:.2g}."
+        )
+    differ = int((pairs["p_adjusted"] <= c.alpha).sum())
+    return f"{differ} of {_count(len(pairs), 'adjacent pair')} tested at single sparsities differ (sign flip, Holm)."
+
+
+def _overall(c: Comparison) -> str:
+    rows = _family(c, AGAINST).iloc[1:]
+    effects = ", ".join(
+        f"{name} = {_effect(row)}" for name, (_, row) in zip(_contrasts(c), rows.iterrows(), strict=True)
+    )
+    interval = (
+        f"{1 - c.alpha:.0%} t intervals" if rows["ci_low"].notna().all() else f"no intervals below three {c.paired_by}s"
+    )
+    what = "ratios of geometric means" if c.scale == "log" else "mean differences"
+    return f"Over all sparsities, {what}: {effects} ({interval}); observed order {_observed(c, rows['effect'])}."
+
+
+def _observed(c: Comparison, effects: pd.Series[float]) -> str:
+    """Chain the adjacent estimates into heights, and sort them."""
+    heights, names = [0.0], list(c.order)
+    for effect in effects:
+        heights.append(heights[-1] + (math.log10(effect) if c.scale == "log" else effect))
+    ordered = sorted(zip(heights, range(len(names)), strict=True))
+    text = names[ordered[0][1]]
+    for (before, _), (height, k) in itertools.pairwise(ordered):
+        text += f" {'=' if height == before else '<'} {names[k]}"
+    return text
+
+
+def _contrasts(c: Comparison) -> list[str]:
+    return [pair_name(a, b, c.scale) for a, b in zip(c.order, c.order[1:], strict=False)]
+
+
+def _sparsities(c: Comparison) -> list[str]:
+    rising, slopes, falling = (_family(c, family) for family in (RISING, SLOPE, FALLING))
+    parts = []
+    for (_, up), (_, slope), (_, down) in zip(rising.iterrows(), slopes.iterrows(), falling.iterrows(), strict=True):
+        n = int(up["n"])
+        if n == 1:
+            told = f"no inference is possible with one {c.paired_by}"
+        elif down["p_adjusted"] <= c.alpha:
+            told = f"significant fall (adjusted {_p(down['p_adjusted'])})"
+        else:
+            told = _significance(up, c.alpha, len(rising))
+        text = f"{up['scope']}: {told}, L = {up['statistic']:g}, {slope['question']} {_effect(slope)}"
+        if up["p_adjusted"] > c.alpha and n > 2:
+            text += f" (80 % power for {slope['detectable']:.3g})"
+        parts.append(f"{text}, {_count(n, c.paired_by)}, {_count(up['excluded'], c.paired_by)} incomplete")
+    kind = "ratio" if c.scale == "log" else "difference"
+    return [
+        f"that {c.indicator} rises with sparsity ({' < '.join(c.order)}) within {c.paired_by} (Page's L, Holm over "
+        f"{_count(len(rising), 'strategy', 'strategies')}; {kind} with {1 - c.alpha:.0%} t interval).",
+        "; ".join(parts) + ".",
+    ]
+
+
+def _significance(row: pd.Series[Any], alpha: float, tests: int) -> str:
+    if row["p_adjusted"] <= alpha:
+        return f"significant (adjusted {_p(row['p_adjusted'])})"
+    smallest = min(1.0, tests * row["attainable_p"])
+    if smallest > alpha:
+        return f"could not reach {alpha:g} (smallest adjusted p {smallest:.2g})"
+    return f"not significant (adjusted {_p(row['p_adjusted'])})"
+
+
+def _detectable(contrasts: Iterable[tuple[str, float]]) -> str:
+    known = [f"{name} = {size:.3g}" for name, size in contrasts if not math.isnan(size)]
+    return f"A paired t test had 80 % power for {', '.join(known)} or more." if known else ""
+
+
+def _effect(row: pd.Series[Any]) -> str:
+    if math.isnan(row["ci_low"]):
+        return f"{row['effect']:.3g}"
+    return f"{row['effect']:.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]"
+
+
+def _endpoint(c: Comparison) -> str:
+    values = "log10 values" if c.scale == "log" else "values"
+    which = f": {', '.join(map(str, c.seeds))}" if len(c.seeds) <= _LISTED else ""
+    return (
+        f"Endpoint: mean of {values} over the last {c.window:.0%} of each run's own records, "
+        f"paired by {c.paired_by} ({_count(len(c.seeds), c.paired_by)}{which})."
+    )
+
+
+def _left_out(excluded: tuple[str, ...]) -> str:
+    if not excluded:
+        return "Nothing was left out."
+    more = f" and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
+    return f"{len(excluded)} left out: {'; '.join(excluded[:_NAMED])}{more}."
+
+
+def _family(c: Comparison, family: str) -> pd.DataFrame:
+    return c.table[c.table["family"] == family]
+
+
+def _count(n: float, noun: str, plural: str = "") -> str:
+    return f"{int(n)} {noun if n == 1 else plural or noun + 's'}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
