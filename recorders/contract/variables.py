@@ -8,8 +8,8 @@ A recording is a plain xarray Dataset (`xarray.open_zarr(store, group=name)`) wi
 ``layer``      one hidden layer (coordinate ``layer``: its qualified name)
 ``update``     one mask update
 
-Values that were not reached are NaN; ``records_written[run]`` and ``updates_written[run]`` say how many records and mask
-updates of a run are committed. They are written last: what lies before them is whole.
+Values that were not reached are NaN; ``records_written[run]`` and ``updates_written[run]`` say how many records and
+mask updates of a run are committed. They are written last: what lies before them is whole.
 """
 
 from __future__ import annotations
