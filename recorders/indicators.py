@@ -47,25 +47,32 @@ def measure(
 
     Notes
     -----
-    Sums of squares and of absolute values by `Tensor.sum`, which adds pairwise: in float32 it is faster on a CPU than
-    `torch._foreach_norm` and 15 (L2) to 1 000 (L1) times nearer to the float64 value at 300 000 weights.
+    L2 norms are norms of row norms, L1 norms sums of absolute values: in float32 both add in short chains, which on a
+    CPU is faster than `torch._foreach_norm` over the whole tensor and, at 300 000 weights, 10 (L2) to 1 000 (L1) times
+    nearer to the float64 value.
     """
     columns = []
     for weight, gradient, mask in zip(weights, gradients, masks, strict=True):
-        masked_gradient, masked_weight = gradient * mask, weight * mask
+        active_gradient, active_weight = gradient * mask, weight * mask
         columns.append(
             torch.stack(
                 [
-                    _sum(masked_gradient.square(), stacked),
-                    _sum(gradient.square(), stacked),
-                    _sum(masked_gradient.abs_(), stacked),
-                    _sum(masked_weight.square(), stacked),
-                    _sum(masked_weight.abs_(), stacked),
+                    _norm(active_gradient, stacked),
+                    _norm(gradient, stacked),
+                    _sum(active_gradient.abs_(), stacked),
+                    _norm(active_weight, stacked),
+                    _sum(active_weight.abs_(), stacked),
                 ]
             )
         )
-    sums = torch.stack(columns, dim=-1).to(torch.float64)
-    return torch.stack([sums[0].sqrt(), sums[1].sqrt(), sums[2] / active, sums[3].sqrt(), sums[4] / active])
+    values = torch.stack(columns, dim=-1).to(torch.float64)
+    values[[2, 4]] /= active
+    return values
+
+
+def _norm(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
+    rows = torch.linalg.vector_norm(tensor.flatten(2 if stacked else 1), dim=-1)
+    return torch.linalg.vector_norm(rows, dim=-1, keepdim=not stacked)
 
 
 def _sum(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
