@@ -5,17 +5,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from burden_analysis.arguments import (
+    COMMANDS,
+    INDICATORS,
+    STORE,
+    Compare,
+    Figure,
+    Machine,
+    Record,
+    Report,
+    Reproduce,
+    Show,
+)
 from recorders.contract import BurdenError, InputError, unknown_name
 from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
@@ -23,117 +32,10 @@ from recorders.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
-    from burden_analysis.comparison import Comparison
+    from burden_analysis.result import Comparison
     from recorders.worker import Outcome
 
-_STORE = "study.zarr"
-# The verdict is always shown under every definition of "gradient magnitude" (science.md §7), of interval means: they
-# use every step, not one step in each interval. The first is the headline.
-_INDICATORS = ("gradient_mean_abs_mean", "gradient_rms_mean", "gradient_norm_mean", "dense_gradient_norm_mean")
-Study = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(STUDIES)}}}")]
-StorePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where data lies and what may be used."""
-
-    data_root: Path | None = None
-    """Folder of torchvision's data sets (default: $BURDEN_DATA)."""
-    offline: bool = False
-    """Never download."""
-    device: str | None = None
-    """cpu or cuda (default: a GPU when there is one)."""
-    workers: int | None = None
-    """Processes on a CPU (default: the cores)."""
-
-    @property
-    def root(self) -> Path | None:
-        """The data root: the flag, else the environment, else none."""
-        named = os.environ.get("BURDEN_DATA")
-        return self.data_root or (Path(named) if named else None)
-
-
-@dataclass(frozen=True)
-class Record:
-    """Train the runs of a study and record them into a store; finished runs are not repeated."""
-
-    study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
-    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
-    out: Path = Path(_STORE)
-    """Store to write or to complete."""
-    config: Path | None = None
-    """YAML file of settings, laid over the study's preset."""
-    dry_run: bool = False
-    """Print the runs and stop."""
-
-
-@dataclass(frozen=True)
-class Reproduce:
-    """Record a study, compare, draw and report it in one go."""
-
-    study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
-    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
-    out: Path = Path("results")
-    """Folder for the store, the figure and the report."""
-    config: Path | None = None
-    """YAML file of settings, laid over the study's preset."""
-
-
-@dataclass(frozen=True)
-class Show:
-    """List the runs of a store: status, records, what is missing."""
-
-    store: StorePath
-
-
-@dataclass(frozen=True)
-class Compare:
-    """Compare strategies or sparsities, paired by seed."""
-
-    store: StorePath
-    indicator: str = _INDICATORS[0]
-    """Indicator to compare."""
-    by: Literal["strategy", "sparsity"] = "strategy"
-    """What is ordered: strategies at each sparsity, or sparsities of each strategy."""
-    window: float = 0.2
-    """Share of the records, at the end of training, that the endpoint averages."""
-    json: bool = False
-    """Print JSON."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Draw Fig. 2."""
-
-    store: StorePath
-    out: Path = Path("fig2.pdf")
-    """File to write; its suffix (pdf, svg, png) decides the format."""
-    overwrite: bool = False
-    """Replace an existing file."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Write figure, comparisons, runs and provenance as one HTML file."""
-
-    store: StorePath
-    out: Path = Path("results")
-    """Folder to write into."""
-    overwrite: bool = False
-    """Write into a folder that holds files."""
-
-
-_COMMANDS: dict[str, type] = {
-    "reproduce": Reproduce,
-    "record": Record,
-    "show": Show,
-    "compare": Compare,
-    "figure": Figure,
-    "report": Report,
-}
+_CLAIM = ("iterative", "optimal", "random")  # claim C1, lowest first (science.md §1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,9 +56,9 @@ def _dispatch(arguments: list[str]) -> int:
         sys.stdout.write(_overview())
         return 0 if arguments else 2
     name, rest = arguments[0], arguments[1:]
-    if name not in _COMMANDS:
-        raise unknown_name("command", name, _COMMANDS)
-    kind = _COMMANDS[name]
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    kind = COMMANDS[name]
     default: Any = kind(tyro.MISSING, _defaults(rest), Machine()) if kind in (Record, Reproduce) else None
     asked = _parse(kind, rest, f"burden {name}", default)
     actions: dict[type, Callable[[Any, str], int]] = {
@@ -185,8 +87,8 @@ def _parse(kind: type, arguments: list[str], program: str, default: Any) -> Any:
 
 
 def _overview() -> str:
-    width = max(map(len, _COMMANDS))
-    lines = [f"  {name:<{width}}  {kind.__doc__}" for name, kind in _COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {kind.__doc__}" for name, kind in COMMANDS.items()]
     return "\n".join(
         [
             "usage: burden COMMAND [OPTIONS]   (burden COMMAND --help for its options)",
@@ -224,7 +126,7 @@ def _record(asked: Record, command: str) -> int:
 
 
 def _reproduce(asked: Reproduce, command: str) -> int:
-    store = asked.out / _STORE
+    store = asked.out / STORE
     if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
     outcomes = _train(asked.study, asked.settings, asked.machine, store, command)
@@ -243,7 +145,7 @@ def _train(study: str, settings: Settings, machine: Machine, store: Path, comman
         name=study,
         data_root=machine.root,
         offline=machine.offline,
-        using=resources(machine.device, machine.workers),
+        using=resources(machine.device, machine.workers, machine.stacked),
         command=command,
         progress=Progress(),
     )
@@ -288,8 +190,12 @@ def _show(asked: Show, _: str) -> int:
 def _compare(asked: Compare, _: str) -> int:
     from burden_analysis import compare_sparsities, compare_strategies, open_study
 
-    compare = compare_strategies if asked.by == "strategy" else compare_sparsities
-    comparison = compare(open_study(asked.store), asked.indicator, window=asked.window)
+    dataset = open_study(asked.store)
+    if asked.by == "strategy":
+        order = asked.order or _claimed_order(dataset)
+        comparison = compare_strategies(dataset, asked.indicator, order=order, window=asked.window)
+    else:
+        comparison = compare_sparsities(dataset, asked.indicator, window=asked.window)
     if asked.json:
         sys.stdout.write(comparison.to_json() + "\n")
     else:
@@ -333,18 +239,32 @@ def _write_all(store: Path, folder: Path, command: str) -> Path:
         return write_report(dataset, comparisons, folder, command=command, figures=figures)
 
 
+def _claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:
+    recorded = set(dataset["strategy"].values.tolist())
+    order = tuple(strategy for strategy in _CLAIM if strategy in recorded)
+    if len(order) < 2:
+        raise InputError(
+            f"fewer than two of {', '.join(_CLAIM)} were recorded (there are {', '.join(sorted(recorded))}): "
+            "name the order to test with burden compare --order"
+        )
+    return order
+
+
 def _comparisons(dataset: xr.Dataset) -> list[Comparison]:
     """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal."""
     from burden_analysis import compare_sparsities, compare_strategies
 
-    asked: list[tuple[str, Callable[[], Comparison]]] = [
-        *((f"strategies by {i}", partial(compare_strategies, dataset, i)) for i in _INDICATORS),
-        (f"sparsities by {_INDICATORS[0]}", partial(compare_sparsities, dataset, _INDICATORS[0])),
-    ]
-    made = []
-    for what, compare in asked:
+    def by_strategy() -> list[Comparison]:
+        order = _claimed_order(dataset)
+        return [compare_strategies(dataset, indicator, order=order) for indicator in INDICATORS]
+
+    def by_sparsity() -> list[Comparison]:
+        return [compare_sparsities(dataset, INDICATORS[0])]
+
+    made: list[Comparison] = []
+    for what, compare in (("strategies", by_strategy), ("sparsities", by_sparsity)):
         try:
-            made.append(compare())
+            made += compare()
         except InputError as error:
             sys.stderr.write(f"burden: did not compare {what}: {error}\n")
     return made

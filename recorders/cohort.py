@@ -160,6 +160,10 @@ class Cohort:
         """Return the effective weights m ⊙ w and all other parameters of one run, by name."""
         return {name: self._of(p, run).detach().clone() for name, p in self._forward_parameters.items()}
 
+    def is_finite(self, run: int) -> bool:
+        """Whether all dense weights of one run are finite."""
+        return all(bool(self._of(w, run).isfinite().all()) for w in self.dense)
+
     @property
     def runs(self) -> int:
         """Number of runs in the stack."""

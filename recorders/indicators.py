@@ -72,7 +72,8 @@ def measure(
 
 def _norm(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
     rows = torch.linalg.vector_norm(tensor.flatten(2 if stacked else 1), dim=-1)
-    return torch.linalg.vector_norm(rows, dim=-1, keepdim=not stacked)
+    norm: torch.Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=not stacked)
+    return norm
 
 
 def _sum(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:

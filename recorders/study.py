@@ -44,15 +44,20 @@ class Resources:
     device : torch.device
         Where to train.
     workers : int
-        Processes on a CPU.
+        Processes, when runs do not train as stacks.
+    stacked : bool
+        Whether runs train as stacks in this process.
     """
 
     device: torch.device
     workers: int
+    stacked: bool = False
 
 
-def resources(device: str | None = None, workers: int | None = None) -> Resources:
-    """Choose the device (a GPU when there is one) and the number of processes (the cores).
+def resources(device: str | None = None, workers: int | None = None, stacked: bool | None = None) -> Resources:
+    """Choose what to use: a GPU when there is one, stacks on a GPU, else as many processes as there are cores.
+
+    On a CPU one run per process with one thread is the fastest; on a GPU a single small network is launch-bound.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def resources(device: str | None = None, workers: int | None = None) -> Resource
     if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"device {device!r} is not supported: choose cpu or cuda")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Resources(chosen, workers or cores)
+    return Resources(chosen, workers or cores, chosen.type == "cuda" if stacked is None else stacked)
 
 
 def record_study(
@@ -217,7 +222,7 @@ def _layout(runs: Sequence[Run], settings: Settings, images: DataSet, model: Mod
         steps=record_steps(settings.interval, total),
         steps_per_epoch=per_epoch,
         updates=len(pruning_schedule(settings, 0.0, total).updates()) if iterative else 0,
-        runs_per_chunk=gcd(*stages) if using.device.type == "cuda" else 1,
+        runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )
 
 
@@ -238,7 +243,7 @@ def _train(
 
     if not missing:
         return
-    if using.device.type == "cuda":
+    if using.stacked:
         worker = Worker(store, settings, images, using.device, model)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))

@@ -122,10 +122,12 @@ def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
 
 
 def _emptied(cohort: Cohort, settings: Settings) -> dict[int, str]:
+    """Find the runs that lost a whole layer; where weights are not finite the run has diverged, and that is the cause."""
     if settings.allow_empty_layers:
         return {}
     active = torch.stack([m.flatten(1 if cohort.stacked else 0).any(-1).reshape(-1) for m in cohort.masks], dim=1)
     return {
         run: f"no active weight left in layer {cohort.names[layer]!r} (allow it with --allow-empty-layers)"
         for run, layer in reversed((~active).nonzero().tolist())
+        if cohort.is_finite(run)
     }

@@ -164,6 +164,24 @@ def test_a_layer_that_empties_fails_the_run_by_name_unless_allowed(tmp_path: Pat
     assert outcome.reason.startswith("no active weight left in layer '")
 
 
+def test_a_stack_records_what_processes_record(study: Path, tmp_path: Path) -> None:
+    """The path a GPU takes, on the CPU; sums in another order, so close and not equal."""
+    store, stack = tmp_path / "s.zarr", replace(CPU, stacked=True)
+    outcomes = record_study(SETTINGS, store, name="fig2", using=stack)
+    assert {o.status for o in outcomes} == {Status.COMPLETE}
+    dataset = load(store)
+    # Two records, before rounding errors grow; an optimal run's mask already carries the rounding of 36 steps.
+    first = dataset.isel(record=slice(2)).sel(run=dataset.strategy != "optimal")
+    reference = load(study).isel(record=slice(2)).sel(run=first.run)
+    for name in ("gradient_norm", "gradient_norm_mean", "weight_mean_abs", "activation_rms", "loss"):
+        np.testing.assert_allclose(first[name], reference[name], rtol=1e-3, err_msg=name)
+    np.testing.assert_array_equal(first.initial_weights, reference.initial_weights)
+    masks = xr.open_zarr(store, group="fig2/masks").load()
+    active = sum(mask.sum([d for d in mask.dims if d != "run"]) for mask in masks.values())
+    assert active.values.tolist() == [round((1 - s) * 1580) for s in dataset.sparsity.values]
+    assert record_study(SETTINGS, store, name="fig2", using=CPU) == []
+
+
 class Bottleneck(nn.Module):
     """Somebody's own network, with dropout."""
 

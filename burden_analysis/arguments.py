@@ -1,0 +1,126 @@
+"""The commands and their flags, as dataclasses that tyro reads. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from recorders.presets import STUDIES
+from recorders.settings import Settings
+
+STORE = "study.zarr"
+# The verdict is always shown under every definition of "gradient magnitude" (science.md §7), of interval means: they
+# use every step, not one step in each interval. The first is the headline.
+INDICATORS = ("gradient_mean_abs_mean", "gradient_rms_mean", "gradient_norm_mean", "dense_gradient_norm_mean")
+Study = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(STUDIES)}}}")]
+StorePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where data lies and what may be used."""
+
+    data_root: Path | None = None
+    """Folder of torchvision's data sets (default: $BURDEN_DATA)."""
+    offline: bool = False
+    """Never download."""
+    device: str | None = None
+    """cpu or cuda (default: a GPU when there is one)."""
+    workers: int | None = None
+    """Processes, when runs are not stacked (default: the cores)."""
+    stacked: bool | None = None
+    """Train runs of one kind as one stack in one process (default: on a GPU)."""
+
+    @property
+    def root(self) -> Path | None:
+        """The data root: the flag, else the environment, else none."""
+        named = os.environ.get("BURDEN_DATA")
+        return self.data_root or (Path(named) if named else None)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Train the runs of a study and record them into a store; finished runs are not repeated."""
+
+    study: Study
+    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
+    out: Path = Path(STORE)
+    """Store to write or to complete."""
+    config: Path | None = None
+    """YAML file of settings, laid over the study's preset."""
+    dry_run: bool = False
+    """Print the runs and stop."""
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Record a study, compare, draw and report it in one go."""
+
+    study: Study
+    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
+    out: Path = Path("results")
+    """Folder for the store, the figure and the report."""
+    config: Path | None = None
+    """YAML file of settings, laid over the study's preset."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """List the runs of a store: status, records, what is missing."""
+
+    store: StorePath
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare strategies or sparsities, paired by seed."""
+
+    store: StorePath
+    indicator: str = INDICATORS[0]
+    """Indicator to compare."""
+    by: Literal["strategy", "sparsity"] = "strategy"
+    """What is ordered: strategies at each sparsity, or sparsities of each strategy."""
+    order: tuple[str, ...] = ()
+    """Strategies in the order to test, lowest first (default: those of the study's claim that were recorded)."""
+    window: float = 0.2
+    """Share of the records, at the end of training, that the endpoint averages."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Draw Fig. 2."""
+
+    store: StorePath
+    out: Path = Path("fig2.pdf")
+    """File to write; its suffix (pdf, svg, png) decides the format."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write figure, comparisons, runs and provenance as one HTML file."""
+
+    store: StorePath
+    out: Path = Path("results")
+    """Folder to write into."""
+    overwrite: bool = False
+    """Write into a folder that holds files."""
+
+
+COMMANDS: dict[str, type] = {
+    "reproduce": Reproduce,
+    "record": Record,
+    "show": Show,
+    "compare": Compare,
+    "figure": Figure,
+    "report": Report,
+}
