@@ -9,25 +9,32 @@ from pathlib import Path
 
 from recorders.contract import InputError, RunError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_WRONG_PLACE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of a full or read-only disk into one line that names the place.
+    """Turn the operating system's errors about a place into one line that names it.
 
     Raises
     ------
-    RunError
-        No space left, or the quota is exceeded.
     InputError
         The place cannot be written to.
+    RunError
+        No space left, the quota is exceeded, or the disk failed.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
             raise RunError(
                 f"no space left for {path}: free some and rerun the same command, what was committed is kept"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise InputError(f"cannot write to {path}: {error.strerror}; choose another place") from error
-        raise
+        if error.errno in _WRONG_PLACE:
+            raise InputError(f"cannot write to {path}: {reason}; choose another place") from error
+        raise RunError(f"cannot write to {path}: {reason}") from error

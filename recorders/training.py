@@ -122,7 +122,7 @@ def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
 
 
 def _emptied(cohort: Cohort, settings: Settings) -> dict[int, str]:
-    """Find the runs that lost a whole layer; where weights are not finite the run has diverged, and that is the cause."""
+    """Find the runs that lost a whole layer, but not those that diverged: that is the cause then."""
     if settings.allow_empty_layers:
         return {}
     active = torch.stack([m.flatten(1 if cohort.stacked else 0).any(-1).reshape(-1) for m in cohort.masks], dim=1)

@@ -131,6 +131,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
         (["record", "fig2", "--sparsities", "0.9999"], "sparsity 0.9999 empties layer 'output.weight'"),
         (["show", "nothing.zarr"], "nothing.zarr"),
         (["compare"], "STORE"),
+        (["record", "fig2", "--out", "/proc/nowhere/s.zarr"], "cannot write to /proc/nowhere"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(

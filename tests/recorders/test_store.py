@@ -164,7 +164,8 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
     ("code", "kind", "message"),
     [
         (errno.ENOSPC, RunError, "no space left for here: free some and rerun"),
-        (errno.EACCES, InputError, "cannot write to here"),
+        (errno.EACCES, InputError, "cannot write to here: reason; choose another place"),
+        (errno.EIO, RunError, "cannot write to here: reason"),
     ],
 )
 def test_disk_errors_become_one_line(code: int, kind: type[Exception], message: str) -> None:
