@@ -32,8 +32,8 @@ class Machine:
     """cpu or cuda (default: a GPU when there is one)."""
     workers: int | None = None
     """Processes, when runs are not stacked (default: the cores)."""
-    stacked: bool | None = None
-    """Train runs of one kind as one stack in one process (default: on a GPU)."""
+    stacked: Literal["auto", "yes", "no"] = "auto"
+    """Train runs of one kind as one stack in one process; auto: on a GPU."""
 
     @property
     def root(self) -> Path | None:

@@ -105,10 +105,13 @@ def _overview() -> str:
 
 def _defaults(arguments: Sequence[str]) -> Settings:
     """Resolve preset and YAML before flags: which preset applies depends on the flags --data and --config."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--data")
     parser.add_argument("--config", type=Path)
-    known, _ = parser.parse_known_args(arguments)
+    try:
+        known, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise InputError(str(error)) from error
     study = next((a for a in arguments if a in STUDIES), None)
     if study is None:
         named = [a for a in arguments[:1] if not a.startswith("-")]
@@ -145,7 +148,7 @@ def _train(study: str, settings: Settings, machine: Machine, store: Path, comman
         name=study,
         data_root=machine.root,
         offline=machine.offline,
-        using=resources(machine.device, machine.workers, machine.stacked),
+        using=resources(machine.device, machine.workers, {"yes": True, "no": False}.get(machine.stacked)),
         command=command,
         progress=Progress(),
     )

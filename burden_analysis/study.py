@@ -14,6 +14,7 @@ import zarr
 from zarr.errors import GroupNotFoundError, ZarrUserWarning
 from zarr.storage import ZipStore
 
+from burden_analysis.continuation import stitch
 from burden_analysis.recording import as_mapping, check_schema, read_recording
 from burden_analysis.union import union
 from recorders.contract import SCHEMA_VERSION, InputError, Status, unknown_name
@@ -38,7 +39,8 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
     -------
     xarray.Dataset
         Dimensions ``run``, ``record``, ``parameter``, ``layer``, ``update``; coordinates and variables as in
-        `recorders.contract`, with ``recording`` added on ``run``. Several recordings are joined on the sorted union of
+        `recorders.contract`, with ``recording`` added on ``run``. A run that went on in further recordings is one run.
+        Several recordings are joined on the sorted union of
         their committed steps (coordinate ``step`` on ``record``). Whatever a run has not committed is NaN.
         ``attrs["recordings"]`` maps each recording to its ``config`` and ``provenance``.
 
@@ -53,7 +55,7 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         names = _recording_names(root)
         if not names:
             raise InputError(f"{os.fspath(store)} holds no recordings yet: record one first")
-        parts = {name: read_recording(root, name) for name in _chosen(names, recordings)}
+        parts = stitch({name: read_recording(root, name) for name in _chosen(names, recordings)})
     labelled = {k: d.assign_coords(recording=("run", [k] * d.sizes["run"])) for k, d in parts.items()}
     dataset = union(labelled) if len(labelled) > 1 else next(iter(labelled.values()))
     dataset.attrs = {

@@ -23,22 +23,26 @@ class Activations:
     def __init__(self, model: nn.Module) -> None:
         modules = hidden_layers(model)
         self.layers = list(modules)
-        self.caught: dict[str, torch.Tensor] = {}
+        self._caught: dict[str, torch.Tensor] = {}
         self.armed = True
         self._handles = [m.register_forward_hook(partial(self._catch, name)) for name, m in modules.items()]
 
-    def latest(self, like: torch.Tensor) -> torch.Tensor:
-        """Mean squares in layer order, shape (layer,); NaN for a layer whose module was not called.
+    def take(self, like: torch.Tensor) -> torch.Tensor:
+        """Hand over the mean squares caught since the last call, in layer order.
 
         Parameters
         ----------
         like : Tensor
             Any tensor on the device the result shall be on.
+
+        Returns
+        -------
+        Tensor, shape (layer,)
+            NaN for a layer whose module was not called in training mode.
         """
+        caught, self._caught = self._caught, {}
         missing = torch.full((), torch.nan, device=like.device)
-        return (
-            torch.stack([self.caught.get(name, missing) for name in self.layers]) if self.layers else like.new_empty(0)
-        )
+        return torch.stack([caught.get(name, missing) for name in self.layers]) if self.layers else like.new_empty(0)
 
     def close(self) -> None:
         """Remove the hooks."""
@@ -48,4 +52,4 @@ class Activations:
     def _catch(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
         if self.armed and module.training:
             value = output[0] if isinstance(output, tuple) else output
-            self.caught[name] = value.detach().float().square().mean()
+            self._caught[name] = value.detach().float().square().mean()

@@ -39,7 +39,7 @@ class Cohort:
     Raises
     ------
     InputError
-        A stack of networks with buffers (batch norm's running statistics): they cannot be stacked.
+        A stack of networks with buffers (batch norm's running statistics).
     """
 
     def __init__(self, models: Sequence[nn.Module], static: Sequence[Masks | None], device: torch.device) -> None:
@@ -47,9 +47,7 @@ class Cohort:
         self.stacked = len(models) > 1
         self._model = models[0].to(device)
         if self.stacked and any(True for _ in self._model.buffers()):
-            raise InputError(
-                "networks with buffers cannot be trained as a stack: use --device cpu, or one run at a time"
-            )
+            raise InputError("networks with buffers cannot be trained as a stack: pass --stacked no")
         self._activations = Activations(self._model)
         self.layers = self._activations.layers
         self.names = list(prunable_parameters(self._model))
@@ -97,9 +95,14 @@ class Cohort:
             loss = cross_entropy(self._model(images[0]), labels[0])
             loss.backward()
             losses = loss.unsqueeze(0)
-            squares = self._activations.latest(loss.detach()).unsqueeze(0)
+            squares = self._activations.take(loss.detach()).unsqueeze(0)
         else:
-            losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+            try:
+                losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+            except RuntimeError as error:
+                if "randomness" not in str(error):
+                    raise
+                raise InputError("networks with dropout cannot be trained as a stack: pass --stacked no") from error
             losses.sum().backward()
         self.mean_squares = squares.detach()
         return losses.detach()
@@ -194,9 +197,8 @@ class Cohort:
     def _loss(
         self, parameters: Mapping[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        self._activations.caught.clear()  # tensors of an earlier vmap must not enter this one
         loss = cross_entropy(functional_call(self._model, dict(parameters), (images,)), labels)
-        return loss, self._activations.latest(loss)
+        return loss, self._activations.take(loss)
 
     def _outputs(self, images: torch.Tensor) -> torch.Tensor:
         if not self.stacked:

@@ -10,16 +10,18 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from recorders.contract import Status
+from recorders.contract import InputError, Status
 from recorders.disk import disk_errors
-from recorders.lock import root_lock
-from recorders.store import COMPRESSOR, MASKS, recording_names
+from recorders.lock import exclusive, root_lock
+from recorders.store import COMPRESSOR, MASKS, drop_consolidated, recording_names
 
 _RECORDS_PER_CHUNK = 10_000
 
@@ -29,13 +31,36 @@ def is_compact(store: Path, name: str) -> bool:
     return bool(zarr.open_group(store / name, mode="r", use_consolidated=False).attrs.get("compact"))
 
 
-def recover(store: Path) -> None:
-    """Finish a swap that a kill interrupted: the old recording was moved away, the new one not yet moved in."""
-    for old in store.glob(".*.old"):
-        name = old.name.removeprefix(".").removesuffix(".old")
+def recover(store: Path, name: str) -> None:
+    """Finish what a kill interrupted in one recording; the caller holds its lock.
+
+    A swap (the old recording was moved away, the new one perhaps not yet moved in) is completed, a removal too.
+    """
+    old, new = store / f".{name}.old", store / f".{name}.compact"
+    if old.exists():
         if not (store / name).exists():
-            (store / f".{name}.compact").rename(store / name)
+            new.rename(store / name)
         shutil.rmtree(old)
+    shutil.rmtree(store / f".{name}.removed", ignore_errors=True)
+
+
+def recover_all(store: Path) -> None:
+    """Finish what kills interrupted in a store, but for recordings that another process is writing."""
+    for hidden in (*store.glob(".*.old"), *store.glob(".*.removed")):
+        name = hidden.stem.removeprefix(".")
+        with suppress(InputError), exclusive(store, name):
+            recover(store, name)
+
+
+def remove(store: Path, name: str) -> None:
+    """Remove a recording; a kill leaves either all of it or none to see. The caller holds its lock."""
+    hidden = store / f".{name}.removed"
+    with disk_errors(store / name):
+        shutil.rmtree(hidden, ignore_errors=True)
+        with root_lock(store):
+            drop_consolidated(store)
+            (store / name).rename(hidden)
+        shutil.rmtree(hidden)
 
 
 def compact(store: Path, name: str) -> None:
@@ -44,9 +69,9 @@ def compact(store: Path, name: str) -> None:
     Parameters
     ----------
     store : Path
-        Folder of the study; the caller holds its lock.
+        Folder of the study.
     name : str
-        The recording.
+        The recording; the caller holds its lock.
 
     Raises
     ------
@@ -70,11 +95,13 @@ def compact(store: Path, name: str) -> None:
         masks = target.create_group(MASKS)
         for key, array in _group(source, MASKS).arrays():
             _copy(array, masks, key, {}, chunks=array.chunks)
-        target.attrs.update({**source.attrs.asdict(), "compact": True})
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        target.attrs.update({**source.attrs.asdict(), "compact": True, "finished": finished})
         _consolidate(target)
         _sync(temporary)  # a power loss after the swap must not find empty files
-        final.rename(old)
-        temporary.rename(final)
+        with root_lock(store):  # whoever looks at all recordings must not come between the renames
+            final.rename(old)
+            temporary.rename(final)
         shutil.rmtree(old)
 
 

@@ -77,6 +77,7 @@ def execute(
         context.set_forkserver_preload(list(preload))  # importing torch takes seconds; forking takes milliseconds
     waiting = list(tasks)
     open_keys = {task.key for task in tasks}
+    others = set(multiprocessing.active_children())  # the caller's own
     pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, (initializer, initargs))
     running: dict[Future[R], Task[P]] = {}
     try:
@@ -96,8 +97,11 @@ def execute(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        mine = set(multiprocessing.active_children()) - others
+        for process in mine:
             process.terminate()
+        for process in mine:  # none may write any more when the caller gives its lock back
+            process.join()
 
 
 def _start_worker(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:

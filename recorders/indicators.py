@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from recorders.rows import wide
+
 Tensors = Sequence[torch.Tensor]
 
 
@@ -23,7 +25,7 @@ def count_active(masks: Tensors, *, stacked: bool) -> torch.Tensor:
     -------
     Tensor of float64, shape (run, parameter)
     """
-    return torch.stack([_sum(m.to(torch.float64), stacked) for m in masks], dim=-1)
+    return torch.stack([_sum(m.to(wide(m.device)), stacked) for m in masks], dim=-1)
 
 
 def measure(
@@ -52,7 +54,7 @@ def measure(
     nearer to the float64 value.
     """
     columns = []
-    for weight, gradient, mask in zip(weights, gradients, masks, strict=True):
+    for weight, gradient, mask in zip(_single(weights), _single(gradients), masks, strict=True):
         active_gradient, active_weight = gradient * mask, weight * mask
         columns.append(
             torch.stack(
@@ -65,9 +67,14 @@ def measure(
                 ]
             )
         )
-    values = torch.stack(columns, dim=-1).to(torch.float64)
+    values = torch.stack(columns, dim=-1).to(active.dtype)
     values[[2, 4]] /= active
     return values
+
+
+def _single(tensors: Tensors) -> list[torch.Tensor]:
+    """Widen half precision: its sums overflow, and it has three digits."""
+    return [t.float() if t.element_size() < 4 else t for t in tensors]
 
 
 def _norm(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:

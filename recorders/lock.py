@@ -28,29 +28,32 @@ def exclusive(store: Path, name: str | None = None) -> Iterator[None]:
     InputError
         Another process is writing it.
     """
-    try:
-        with _held(store, name or "study", wait=False):
-            yield
-    except Timeout as error:
-        what = f"recording {name!r} of {store}" if name else store
-        raise InputError(f"{what} is being written by another process: wait for it, or choose another store") from error
-
-
-@contextmanager
-def root_lock(store: Path) -> Iterator[None]:
-    """Hold the root's metadata for a moment; waits for whoever holds it."""
-    with _held(store, "root", wait=True):
+    what = f"recording {name!r} of {store}" if name else str(store)
+    with _held(store, name or "study", what, wait=False):
         yield
 
 
 @contextmanager
-def _held(store: Path, part: str, *, wait: bool) -> Iterator[None]:
+def root_lock(store: Path) -> Iterator[None]:
+    """Hold the store's list of recordings for a moment; waits for whoever holds it."""
+    with _held(store, "root", str(store), wait=True):
+        yield
+
+
+@contextmanager
+def _held(store: Path, part: str, what: str, *, wait: bool) -> Iterator[None]:
     # Beside the store, hidden: a foreign file inside a zarr group makes its readers warn.
-    path = store.with_name(f".{store.name}.{part}.lock")
+    whole = store.absolute()  # "." has no name of its own
+    path = whole.with_name(f".{whole.name}.{part}.lock")
+    lock = FileLock(path, blocking=wait)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, blocking=wait)
-        lock.acquire()
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InputError(
+                f"{what} is being written by another process: wait for it, or choose another store"
+            ) from error
     try:
         yield
     finally:

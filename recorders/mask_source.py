@@ -14,7 +14,10 @@ MaskArgument = MaskDict | Callable[[], MaskDict] | None
 
 
 class MaskSource:
-    """The masks of a model, read anew at every step but converted only when they changed.
+    """The masks of a model, read anew at every step.
+
+    A tensor that was replaced or written in place is noticed at once; one written behind autograd's back (``.data``, a
+    NumPy view) at the next thorough look.
 
     Parameters
     ----------
@@ -36,8 +39,14 @@ class MaskSource:
         self._seen: dict[str, tuple[torch.Tensor, int]] = {}
         self.current: list[torch.Tensor] = []
 
-    def refresh(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def refresh(self, *, thorough: bool) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Read the masks.
+
+        Parameters
+        ----------
+        thorough : bool
+            Compare values even where no tensor was replaced or written as far as autograd knows (on a GPU this waits
+            for the device).
 
         Returns
         -------
@@ -45,15 +54,19 @@ class MaskSource:
             Weights that came back and weights that were masked since the last call; None when no mask changed.
         """
         masks = self._read()
-        if self._is_as_seen(masks):
+        if self._is_as_seen(masks) and not (thorough and masks):
             return None
         self._seen = {name: (mask, mask._version) for name, mask in masks.items()}
-        previous, self.current = self.current, self._convert(masks)
+        previous, fresh = self.current, self._convert(masks)
+        if previous and all(torch.equal(new, old) for new, old in zip(fresh, previous, strict=True)):
+            return None
+        self.current = fresh
         if not previous:
             return None
-        regrown = torch.stack([((new - old) > 0).sum() for new, old in zip(self.current, previous, strict=True)])
-        pruned = torch.stack([((old - new) > 0).sum() for new, old in zip(self.current, previous, strict=True)])
-        return (regrown.unsqueeze(0), pruned.unsqueeze(0)) if bool((regrown + pruned).any()) else None
+        pairs = list(zip(fresh, previous, strict=True))
+        regrown = torch.stack([((new - old) > 0).sum() for new, old in pairs])
+        pruned = torch.stack([((old - new) > 0).sum() for new, old in pairs])
+        return regrown.float().unsqueeze(0), pruned.float().unsqueeze(0)
 
     def final(self) -> dict[str, torch.Tensor]:
         """Return the masks as booleans, by parameter name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from recorders.background import BackgroundWriter
 from recorders.contract import MEASURED, mean_name
 from recorders.indicators import Tensors, count_active, measure
 from recorders.layout import RECORDS_PER_CHUNK
-from recorders.rows import Fetch, RowBuffer
+from recorders.rows import HostCopier, RowBuffer, wide
 from recorders.writer import RecordingWriter
 
 _FLUSH_SECONDS = 30.0  # a slow loop must not lose an hour of records to a kill
@@ -24,18 +24,12 @@ Scalars = Mapping[str, torch.Tensor | float]
 
 
 @dataclass
-class _Update:
-    step: int
-    regrown: torch.Tensor
-    pruned: torch.Tensor
-
-
-@dataclass
-class _Pending:
-    """Host-side part of the records that wait in the device buffer."""
+class _Waiting:
+    """What waits beside the device buffer: scalars by record, and mask updates."""
 
     scalars: list[dict[str, torch.Tensor | float]] = field(default_factory=list)
-    updates: list[_Update] = field(default_factory=list)
+    update_steps: list[int] = field(default_factory=list)
+    update_counts: list[torch.Tensor] = field(default_factory=list)
 
 
 class Monitor:
@@ -59,6 +53,8 @@ class Monitor:
         Whether tensors carry a leading run axis.
     start : tuple of int
         Records and mask updates committed before (resumed recordings).
+    offset : int
+        Steps done before the recording's first one.
     """
 
     def __init__(
@@ -72,23 +68,26 @@ class Monitor:
         device: torch.device,
         stacked: bool,
         start: tuple[int, int] = (0, 0),
+        offset: int = 0,
     ) -> None:
         self.records, self.updates = start
-        self.step = self.records * interval
+        self.step = offset + self.records * interval
         self.diverged = np.zeros(runs, dtype=bool)
         self._writer = writer
         self._total = sum(sizes)
         self._interval, self._stacked, self._runs = interval, stacked, runs
         self._parameters, self._layers = len(sizes), layers
         shape = (len(MEASURED), runs, len(sizes))
-        self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
-        self._latest = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
+        self._sums = torch.zeros(shape, dtype=wide(device), device=device)
+        self._latest = torch.full(shape, torch.nan, dtype=wide(device), device=device)
         self._mean_squares = torch.full((runs, layers), torch.nan, device=device)
         self._scalars: dict[str, torch.Tensor | float] = {}
-        self._active = torch.zeros(shape[1:], dtype=torch.float64, device=device)
+        self._active = torch.zeros(shape[1:], dtype=wide(device), device=device)
         self._in_interval = 0
-        self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, len(_TABLE) * len(sizes) + layers), device)
-        self._pending = _Pending()
+        self._copier = HostCopier(device)
+        columns = len(_TABLE) * len(sizes) + layers
+        self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, columns), device, self._copier)
+        self._waiting = _Waiting()
         self._flushed = time.monotonic()
         self._background = BackgroundWriter()
 
@@ -102,9 +101,9 @@ class Monitor:
         self._active = count_active(masks, stacked=self._stacked)
 
     def log(self, scalars: Scalars) -> None:
-        """Keep scalars for the next record: floats, or tensors with one value per run."""
+        """Keep scalars for the next record: floats, or tensors with one value per run (copied: loops reuse them)."""
         for name, value in scalars.items():
-            self._scalars[name] = value.detach() if isinstance(value, torch.Tensor) else float(value)
+            self._scalars[name] = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
 
     def activations(self, mean_squares: torch.Tensor) -> None:
         """Keep the mean square of every hidden layer's output, shape (run, layer), for the next record."""
@@ -135,8 +134,8 @@ class Monitor:
             self.flush()
         means = self._sums / self._in_interval
         table = torch.cat([self._latest, means, self._active.unsqueeze(0)]).transpose(0, 1).flatten(1)
-        self._buffer.push(torch.cat([table, self._mean_squares.to(torch.float64).sqrt()], dim=1))
-        self._pending.scalars.append({**self._scalars, "interval_steps": float(self._in_interval)})
+        self._buffer.push(torch.cat([table, self._mean_squares.to(table.dtype).sqrt()], dim=1))
+        self._waiting.scalars.append({**self._scalars, "interval_steps": float(self._in_interval)})
         self._scalars = {}
         self._sums.zero_()
         self._in_interval = 0
@@ -149,24 +148,35 @@ class Monitor:
 
     def amend(self, scalars: Scalars) -> None:
         """Add scalars to the record taken last (an evaluation after its update)."""
-        self._pending.scalars[-1].update(scalars)
+        self._waiting.scalars[-1].update(scalars)
 
     def update(self, regrown: torch.Tensor, pruned: torch.Tensor) -> None:
-        """Note a mask update at this step; counts of shape (run, parameter)."""
-        self._pending.updates.append(_Update(self.step, regrown, pruned))
+        """Note a mask update at this step; counts of shape (run, parameter), NaN for runs without one."""
+        self._waiting.update_steps.append(self.step)
+        self._waiting.update_counts.append(torch.stack([regrown, pruned]))
         self.updates += 1
 
     def flush(self) -> None:
         """Hand everything that waits to the writing thread."""
-        pending, self._pending = self._pending, _Pending()
-        rows = self._buffer.rows
-        fetch = self._buffer.take()
-        start, updates_start = self.records - rows, self.updates - len(pending.updates)
+        waiting, self._waiting = self._waiting, _Waiting()
+        start, first_update = self.records - self._buffer.rows, self.updates - len(waiting.update_steps)
+        rows = self._buffer.take()
+        scalars = self._scalar_columns(waiting.scalars)
+        counts = self._copier.start(torch.stack(waiting.update_counts, dim=2))[0] if waiting.update_counts else None
         self._flushed = time.monotonic()
-        self._background.submit(lambda: self._write(fetch, start, pending, updates_start))
 
-    def close(self, *, partial: bool = True) -> None:
-        """Record a last, shorter interval when `partial`, write everything and wait for it.
+        def write() -> None:
+            if counts is not None:
+                self._writer.write_updates(first_update, self._update_columns(counts(), waiting.update_steps))
+            if waiting.scalars:
+                columns = self._table_columns(rows()) | scalars()
+                self._note_divergence(columns, ["loss" in record for record in waiting.scalars])
+                self._writer.write_records(start, columns)
+
+        self._background.submit(write)
+
+    def close(self) -> None:
+        """Write everything and wait for it; steps since the last record are left out (see `finish_interval`).
 
         Raises
         ------
@@ -174,8 +184,6 @@ class Monitor:
             Something could not be written.
         """
         try:
-            if partial:
-                self.finish_interval()
             self.flush()
         finally:
             self._background.close()
@@ -183,15 +191,6 @@ class Monitor:
     def _must_flush(self) -> bool:
         at_chunk_end = self.records % RECORDS_PER_CHUNK == 0 and self._buffer.rows > 0
         return at_chunk_end or (self._buffer.rows > 0 and time.monotonic() - self._flushed > _FLUSH_SECONDS)
-
-    def _write(self, fetch: Fetch, start: int, pending: _Pending, updates_start: int) -> None:
-        if pending.updates:
-            self._writer.write_updates(updates_start, self._update_columns(pending.updates))
-        if pending.scalars:
-            columns = self._table_columns(fetch())
-            columns |= self._scalar_columns(pending.scalars)
-            self._note_divergence(columns, pending.scalars)
-            self._writer.write_records(start, columns)
 
     def _table_columns(self, rows: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
         by_run = rows.transpose(1, 0, 2)  # (run, record, column)
@@ -203,30 +202,29 @@ class Monitor:
             columns["activation_rms"] = by_run[:, :, split:]
         return columns
 
-    def _scalar_columns(self, records: Sequence[Scalars]) -> dict[str, npt.NDArray[np.float64]]:
-        columns: dict[str, npt.NDArray[np.float64]] = {}
-        for name in dict.fromkeys(name for scalars in records for name in scalars):
-            column = columns[name] = np.full((self._runs, len(records)), np.nan)
-            held = [(i, scalars[name]) for i, scalars in enumerate(records) if name in scalars]
-            tensors = [(i, v.double().reshape(-1)) for i, v in held if isinstance(v, torch.Tensor)]
-            if tensors:
-                column[:, [i for i, _ in tensors]] = torch.stack([v for _, v in tensors], dim=1).cpu().numpy()
-            for i, value in held:
-                if not isinstance(value, torch.Tensor):
-                    column[:, i] = value
+    def _scalar_columns(self, records: Sequence[Scalars]) -> Callable[[], dict[str, npt.NDArray[np.float64]]]:
+        """Start copying the logged tensors out, all at once; the result puts them in their columns."""
+        held = [(name, i, v) for i, scalars in enumerate(records) for name, v in scalars.items()]
+        tensors = [v.to(self._sums).reshape(-1) for _, _, v in held if isinstance(v, torch.Tensor)]
+        fetch = self._copier.start(torch.stack(tensors))[0] if tensors else None
+
+        def columns() -> dict[str, npt.NDArray[np.float64]]:
+            result = {name: np.full((self._runs, len(records)), np.nan) for name, _, _ in held}
+            copied = iter(fetch() if fetch is not None else ())
+            for name, i, value in held:
+                result[name][:, i] = next(copied) if isinstance(value, torch.Tensor) else value
+            return result
+
         return columns
 
-    def _note_divergence(self, columns: Mapping[str, npt.NDArray[np.float64]], records: Sequence[Scalars]) -> None:
+    def _note_divergence(self, columns: Mapping[str, npt.NDArray[np.float64]], with_loss: list[bool]) -> None:
         finite = np.isfinite(columns["dense_gradient_norm_mean"]).all(axis=(1, 2))
         if "loss" in columns:
-            logged = ["loss" in scalars for scalars in records]
-            finite &= np.isfinite(columns["loss"][:, logged]).all(axis=1)
+            finite &= np.isfinite(columns["loss"][:, with_loss]).all(axis=1)
         self.diverged |= ~finite
 
-    def _update_columns(self, updates: Sequence[_Update]) -> dict[str, npt.NDArray[np.float64]]:
-        steps = np.array([[u.step for u in updates]] * self._runs, dtype=np.float64)
-        return {
-            "regrown": torch.stack([u.regrown for u in updates], dim=1).cpu().double().numpy(),
-            "pruned": torch.stack([u.pruned for u in updates], dim=1).cpu().double().numpy(),
-            "update_step": steps,
-        }
+    @staticmethod
+    def _update_columns(counts: npt.NDArray[np.float64], steps: list[int]) -> dict[str, npt.NDArray[np.float64]]:
+        regrown, pruned = counts
+        updated = np.isfinite(regrown).all(axis=2)  # (run, update)
+        return {"regrown": regrown, "pruned": pruned, "update_step": np.where(updated, steps, np.nan)}

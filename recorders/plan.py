@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from recorders.naming import run_name
 from recorders.settings import Settings
 
 
@@ -29,7 +30,7 @@ class Run:
     def run_id(self) -> str:
         """A readable name that survives new settings: ``iterative-s0.9-seed0``, ``random-matched-s0.9-seed0``."""
         method = f"{self.strategy}-{self.allocation}" if self.allocation not in ("", "global") else self.strategy
-        return f"{method}-s{self.sparsity:g}-seed{self.seed}"
+        return run_name(method, self.sparsity, self.seed)
 
     @property
     def needs(self) -> Run | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from os import PathLike
@@ -15,23 +13,23 @@ import torch
 from torch import nn
 
 from recorders.activations import Activations
-from recorders.compaction import compact, consolidate, recover
+from recorders.compaction import compact, consolidate, recover, remove
 from recorders.contract import InputError, Status, unknown_name
+from recorders.description import check_optimizer, described_optimizer, described_run, recording_name
 from recorders.digest import weights_digest
-from recorders.disk import disk_errors
 from recorders.layout import Layout, record_steps
 from recorders.lock import exclusive
 from recorders.mask_source import MaskArgument, MaskSource
 from recorders.monitor import Monitor
+from recorders.naming import continuation_name, continuations
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
-from recorders.store import create_recording, open_root, reserved_names
+from recorders.store import create_recording, note_resumption, open_root, recording_names, reserved_names
 from recorders.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
 CAPACITY = 2**20
 _EXIST = ("error", "overwrite", "resume")
-_REQUIRED = ("strategy", "sparsity", "seed")
 
 
 class Recorder:
@@ -92,16 +90,15 @@ class Recorder:
         if interval < 1 or (total_steps is not None and total_steps < 1):
             raise InputError(f"interval and total_steps must be positive, got {interval} and {total_steps}")
         self._store = Path(store)
-        self._run = _checked_run(run)
+        self._run = described_run(run)
         self._reserved = reserved_names(self._run)
         self._interval, self._total = interval, total_steps
         self._parameters = prunable_parameters(model)
-        _check_optimizer(optimizer, self._parameters)
-        self._optimizer = optimizer
+        check_optimizer(optimizer, self._parameters)
         self._sources = MaskSource(model, self._parameters, masks)
-        self._sources.refresh()
+        self._sources.refresh(thorough=False)
         self._digest = weights_digest(p for _, p in model.named_parameters())
-        self._description = {"model": type(model).__name__, "optimizer": _describe(optimizer)}
+        self._about = {"model": type(model).__name__, "optimizer": described_optimizer(optimizer)}
         self._open = ExitStack()
         try:
             self._activations = Activations(model)
@@ -112,11 +109,12 @@ class Recorder:
         except BaseException:
             self._open.close()
             raise
+        self._closed = False
 
     @property
     def step(self) -> int:
         """Optimiser steps recorded so far."""
-        return self._offset + self._monitor.step
+        return self._monitor.step
 
     @property
     def name(self) -> str:
@@ -134,11 +132,15 @@ class Recorder:
         Raises
         ------
         InputError
-            The name is one that the recorder writes itself.
+            The name is one that the recorder writes itself, or the value is not one number.
         """
-        for name in scalars:
+        for name, value in scalars.items():
             if name in self._reserved:
                 raise InputError(f"cannot log {name!r}: the recorder writes it itself; choose another name")
+            if not name.isidentifier():
+                raise InputError(f"cannot log {name!r}: name it with letters, digits and underscores")
+            if isinstance(value, torch.Tensor) and value.numel() != 1:
+                raise InputError(f"cannot log {name!r} of shape {tuple(value.shape)}: log one number")
         self._monitor.log(scalars)
 
     def close(self, failure: str = "") -> None:
@@ -149,6 +151,9 @@ class Recorder:
         failure : str
             Why the run failed; empty when it ended as it should.
         """
+        if self._closed:
+            return
+        self._closed = True
         with self._open:
             self._finish(failure)
             compact(self._store, self._name)
@@ -164,19 +169,23 @@ class Recorder:
 
     def _start(self, exist: str) -> None:
         open_root(self._store, create=True)
-        self._name, self._offset = _recording_name(self._run), 0
-        self._open.enter_context(exclusive(self._store, self._name))
-        recover(self._store)
-        path = self._store / self._name
-        if path.exists() and exist == "error":
+        base = recording_name(self._run)
+        self._open.enter_context(exclusive(self._store, base))  # its continuations are under this lock too
+        recover(self._store, base)
+        names = recording_names(self._store)
+        parts = [name for name in [base, *continuations(base, names)] if name in names]
+        if parts and exist == "error":
             raise InputError(
-                f"{self._store} already holds run {self._name!r}: pass exist='overwrite' or exist='resume', "
+                f"{self._store} already holds run {base!r}: pass exist='overwrite' or exist='resume', "
                 "or describe the run differently"
             )
-        if path.exists() and exist == "overwrite":
-            with disk_errors(path):
-                shutil.rmtree(path)
-        self._begin(self._resumable() if path.exists() else None)
+        if exist == "overwrite":
+            for name in reversed(parts):
+                remove(self._store, name)
+            parts = []
+        self._name = parts[-1] if parts else base
+        self._offset = int(self._name.rpartition("-from-step-")[2]) if len(parts) > 1 else 0
+        self._begin(self._resumable() if parts else None)
 
     def _resumable(self) -> tuple[int, int]:
         writer, layout = RecordingWriter(self._store, self._name, [0]), self._layout()
@@ -187,30 +196,33 @@ class Recorder:
                 f"run {self._name!r} of {self._store} was recorded with another model, interval or total_steps: "
                 "resume with the same ones, or pass exist='overwrite'"
             )
-        return int(writer.records_written()[0]), int(writer.updates_written()[0])
+        note_resumption(self._store, self._name, provenance())
+        records = int(writer.records_written()[0])
+        return records, writer.drop_updates(0, after=self._offset + records * self._interval)
 
     def _begin(self, resume_at: tuple[int, int] | None) -> None:
         layout = self._layout()
         if resume_at is None:
-            config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._description}
+            config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._about}
+            if self._offset:
+                config["continues"] = recording_name(self._run)
             create_recording(self._store, self._name, layout, config=config, provenance=provenance())
         self._writer = RecordingWriter(self._store, self._name, [0])
         if resume_at is None:
             self._writer.begin([self._digest])
         else:
             self._writer.set_status(0, Status.RUNNING)
-        self._steps = layout.steps
-        self._updates = layout.updates
-        first = next(iter(self._parameters.values()))
+        self._steps, self._updates = layout.steps, layout.updates
         self._monitor = Monitor(
             self._writer,
             sizes=[p.numel() for p in self._parameters.values()],
             layers=len(layout.layers),
             runs=1,
             interval=self._interval,
-            device=first.device,
+            device=next(iter(self._parameters.values())).device,
             stacked=False,
             start=resume_at or (0, 0),
+            offset=self._offset,
         )
         self._monitor.set_masks(self._sources.current)
 
@@ -226,70 +238,53 @@ class Recorder:
             updates=self._total or CAPACITY,
         )
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def _before_step(self, optimizer: torch.optim.Optimizer, arguments: Any, keywords: Any) -> None:
+        if any(callable(a) for a in (*arguments[1:], *keywords.values())):
+            raise InputError("optimizer.step(closure) cannot be recorded: gradients appear only inside it")
+        # Fused optimizers unscale and skip inside their kernel: GradScaler leaves both facts on the optimizer.
+        overflow, scale = getattr(optimizer, "found_inf", None), getattr(optimizer, "grad_scale", None)
+        if overflow is not None and bool(overflow):
+            return
         with torch.no_grad():
-            if self._monitor.records == len(self._steps) or self._monitor.updates == self._updates:
+            if self.step >= self._steps[-1] or self._monitor.updates == self._updates:
                 self._roll_over()
-            changed = self._sources.refresh()
-            if changed is not None:
-                self._monitor.set_masks(self._sources.current)
-                self._monitor.update(*changed)
+            self._note_masks(thorough=self._monitor.due)
             weights = list(self._parameters.values())
-            # Fused optimizers unscale inside their kernel: GradScaler leaves the factor on the optimizer.
-            scale = getattr(optimizer, "grad_scale", None)
             gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
             if scale is not None:
                 gradients = [g / scale for g in gradients]
             self._monitor.log({"learning_rate": float(optimizer.param_groups[0]["lr"])})
-            self._monitor.activations(self._activations.latest(weights[0]).unsqueeze(0))
+            self._monitor.activations(self._activations.take(weights[0]).unsqueeze(0))
             self._monitor.observe(weights, gradients, self._sources.current)
+
+    def _note_masks(self, *, thorough: bool) -> None:
+        changed = self._sources.refresh(thorough=thorough)
+        if changed is not None:
+            self._monitor.set_masks(self._sources.current)
+            self._monitor.update(*changed)
 
     def _roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""
-        self._finish("")
+        self._finish("", last=False)
         compact(self._store, self._name)
-        self._offset += self._monitor.step
-        self._name = f"{_recording_name(self._run)}-from-step-{self._offset}"
+        self._offset = self.step
+        self._name = continuation_name(recording_name(self._run), self._offset)
         self._begin(None)
 
-    def _finish(self, failure: str) -> None:
-        self._monitor.close(partial=not failure)
+    def _finish(self, failure: str, *, last: bool = True) -> None:
+        if not failure:
+            self._monitor.finish_interval()  # of the masks its steps were taken with
+        if last:
+            self._note_masks(thorough=True)
+        self._monitor.close()
         self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in self._sources.final().items()})
         if 0 < self._monitor.records <= len(self._steps):
-            last = self._steps[: self._monitor.records].copy()
-            last[-1] = min(last[-1], self.step)
-            self._writer.write_steps(last)
-        diverged = bool(self._monitor.diverged[0])
+            steps = self._steps[: self._monitor.records].copy()
+            steps[-1] = min(steps[-1], self.step)
+            self._writer.write_steps(steps)
         if failure:
             self._writer.set_status(0, Status.FAILED, failure)
-        elif diverged:
+        elif self._monitor.diverged[0]:
             self._writer.set_status(0, Status.DIVERGED, "loss or gradients are not finite")
         else:
             self._writer.set_status(0, Status.COMPLETE)
-
-
-def _checked_run(run: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [key for key in _REQUIRED if key not in run]
-    if missing:
-        raise InputError(f"run lacks {', '.join(missing)}: describe it as {{'strategy': …, 'sparsity': …, 'seed': …}}")
-    for key, value in run.items():
-        if not isinstance(value, (str, int, float, bool)):
-            raise InputError(f"run setting {key!r} must be text or a number, got {type(value).__name__}")
-    return {**run, "strategy": str(run["strategy"]), "sparsity": float(run["sparsity"]), "seed": int(run["seed"])}
-
-
-def _recording_name(run: Mapping[str, Any]) -> str:
-    extra = [f"{key}={run[key]}" for key in sorted(run) if key not in (*_REQUIRED, "run_id")]
-    name = "-".join([run["strategy"], f"s{run['sparsity']:g}", f"seed{run['seed']}", *extra])
-    return re.sub(r"[^\w.=-]+", "_", name).lstrip(".")
-
-
-def _check_optimizer(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if not any(id(p) in held for p in parameters.values()):
-        raise InputError("optimizer holds none of the model's prunable weights: make it from model.parameters()")
-
-
-def _describe(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    plain = {k: v for k, v in optimizer.defaults.items() if isinstance(v, (bool, int, float, str, tuple))}
-    return {"name": type(optimizer).__name__, **plain}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,8 +13,9 @@ STRATEGIES = ("iterative", "optimal", "random", "dense")
 ALLOCATIONS = ("global", "matched", "uniform", "erk")
 OPTIMIZERS = ("adam", "sgd")
 LEARNING_RATE_SHAPES = ("constant", "cosine")
-# What spans the runs of a study; everything else decides a single run's numbers.
 GRID = ("strategies", "sparsities", "seeds")
+# Runs are comparable where all other settings agree: these span the study, name a run, or change no number.
+FREE = (*GRID, "allocation", "allow_empty_layers")
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,13 @@ class Settings:
             "learning_rate",
             "pruning_end",
         ):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("image_size", "momentum", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.momentum >= 1:
+            raise InputError(f"momentum must be below 1, got {self.momentum:g}")
         if self.pruning_end > 1:
             raise InputError(f"pruning_end is a share of training in (0, 1], got {self.pruning_end:g}")
         if any(units <= 0 for units in self.hidden) or any(seed < 0 for seed in self.seeds):
@@ -145,7 +149,7 @@ class Settings:
         checked: dict[str, Any] = {}
         for key, value in values.items():
             if key not in defaults:
-                raise unknown_name("setting", key, defaults)
+                raise unknown_name("setting", str(key), defaults)
             checked[key] = _coerce(key, value, defaults[key])
         return cls(**checked)
 

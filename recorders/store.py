@@ -25,7 +25,14 @@ from recorders.lock import root_lock
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 MASKS = "masks"
 _PARAMETER = ("parameter_layer", "parameter_size")
-_RUN_STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
+_STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
+# Every name that a recording uses for itself.
+STORED_NAMES = {
+    *(series.name for series in SERIES),
+    *("run", "record", "update", "parameter", "layer", "run_id", "step", "epoch", MASKS),
+    *_PARAMETER,
+    *_STATE,
+}
 
 
 def open_root(store: Path, *, create: bool) -> zarr.Group:
@@ -128,14 +135,24 @@ def create_recording(
             }
         )
         with root_lock(store):  # the root's consolidated metadata, if any, would not know this recording
-            _drop_consolidated(store)
+            drop_consolidated(store)
             temporary.rename(final)
 
 
-def _drop_consolidated(store: Path) -> None:
-    root = zarr.open_group(store, mode="r+", use_consolidated=False)
-    if "consolidated_metadata" in json.loads((store / "zarr.json").read_text()):
-        zarr.open_group(store, mode="r+", use_consolidated=False).update_attributes(root.attrs.asdict())
+def note_resumption(store: Path, name: str, provenance: Mapping[str, Any]) -> None:
+    """Add to a recording's provenance that unfinished runs were taken up again: when, where and by which command."""
+    with disk_errors(store / name):
+        group = zarr.open_group(store / name, mode="r+", use_consolidated=False)
+        about = json.loads(str(group.attrs["provenance"]))
+        about["resumed"] = [*about.get("resumed", []), dict(provenance)]
+        group.attrs["provenance"] = json.dumps(about)
+
+
+def drop_consolidated(store: Path) -> None:
+    """Take the root's consolidated metadata away, before the list of recordings changes; under `root_lock`."""
+    if "consolidated_metadata" in json.loads((store / "zarr.json").read_text(encoding="utf-8")):
+        root = zarr.open_group(store, mode="r+", use_consolidated=False)
+        root.update_attributes(root.attrs.asdict())
 
 
 def create_series(
@@ -160,9 +177,8 @@ def user_scalar(name: str) -> Variable:
 
 
 def reserved_names(run: Mapping[str, Any]) -> set[str]:
-    """Names that a training loop cannot log: coordinates, run states and what is measured."""
-    measured = {series.name for series in SERIES} - {"loss", "accuracy", "target_sparsity"}
-    return measured | {*run, "run_id", "record", "step", "epoch", "parameter", "layer", MASKS, *_RUN_STATE, *_PARAMETER}
+    """Names that a training loop cannot log: dimensions, coordinates, run states and what is measured."""
+    return (STORED_NAMES | set(run)) - {"loss", "accuracy", "target_sparsity"}
 
 
 def _coordinate_names(layout: Layout) -> list[str]:

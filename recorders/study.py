@@ -17,7 +17,7 @@ import zarr
 
 from recorders.activations import Activations
 from recorders.allocation import check_reachable
-from recorders.compaction import compact, consolidate, recover
+from recorders.compaction import compact, consolidate, recover_all
 from recorders.contract import InputError, Status
 from recorders.data import DataSet, load
 from recorders.executor import Task, execute
@@ -27,8 +27,8 @@ from recorders.plan import Run, plan_runs
 from recorders.progress import Progress
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
-from recorders.settings import GRID, Settings
-from recorders.store import create_recording, open_root, recording_names
+from recorders.settings import FREE, Settings
+from recorders.store import create_recording, note_resumption, open_root, recording_names
 from recorders.training import pruning_schedule, steps_per_epoch
 from recorders.worker import Assignment, ModelFactory, Outcome, Place, Worker, default_model, start, work
 
@@ -133,16 +133,18 @@ def record_study(
     images = images.normalised()
     with exclusive(store):
         open_root(store, create=True)
-        recover(store)
+        recover_all(store)
         plan = plan_runs(settings)
         kept = _kept(store, _config(settings, model), checksum)
         new = [run for run in plan if run not in kept]
+        about = provenance(data={"name": images.name, "sha256": checksum}, command=command, device=str(using.device))
+        for recording in {
+            place.recording for run, (place, state) in kept.items() if run in plan and not state.finished
+        }:
+            note_resumption(store, recording, about)
         if new:
             layout = _layout(new, settings, images, model or default_model(images, settings), using)
             title = _free_name(store, name)
-            about = provenance(
-                data={"name": images.name, "sha256": checksum}, command=command, device=str(using.device)
-            )
             create_recording(store, title, layout, config=_config(settings, model), provenance=about)
             kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
         missing = [run for run in plan if not kept[run][1].finished]
@@ -152,8 +154,9 @@ def record_study(
             for outcome in _train(missing, kept, settings, store, images, using, model):
                 outcomes.append(outcome)
                 shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
-        for recording in recording_names(store):
-            compact(store, recording)
+        for recording in {place.recording for place, _ in kept.values()}:
+            with exclusive(store, recording):
+                compact(store, recording)
         consolidate(store)
     return outcomes
 
@@ -189,7 +192,7 @@ def _column(group: zarr.Group, name: str) -> list[Any]:
 def _check_comparable(store: Path, name: str, there: dict[str, Any], asked: dict[str, Any]) -> None:
     differing = [
         f"{key} {there.get(key)!r} there, {asked.get(key)!r} asked"
-        for key in (there | asked).keys() - set(GRID)
+        for key in (there | asked).keys() - set(FREE)
         if there.get(key) != asked.get(key)
     ]
     if differing:

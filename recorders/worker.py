@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from recorders.training import train
 from recorders.writer import RecordingWriter
 
 ModelFactory = Callable[[], nn.Module]
+_Ready = tuple["Place", Run, Masks | None]
 
 
 @dataclass(frozen=True)
@@ -91,25 +93,31 @@ class Worker:
 
         Raises
         ------
+        InputError
+            The network cannot be trained as a stack.
         RunError
             The disk is full.
         """
-        rows = [place.row for place in assignment.places]
-        writer = RecordingWriter(self._store, assignment.places[0].recording, rows)
-        try:
-            static = [self._static_masks(r, n) for r, n in zip(assignment.runs, assignment.needs, strict=True)]
-            models = [with_seeded_weights(run.seed, self._model) for run in assignment.runs]
-            cohort = Cohort(models, static, self._device)
-        except BurdenError as error:
-            pairs = zip(assignment.places, assignment.runs, strict=True)
-            return [self._end(writer, place, run, Status.FAILED, str(error)) for place, run in pairs]
-        return self._train(writer, cohort, assignment)
+        outcomes, ready = [], []
+        for place, run, needs in zip(assignment.places, assignment.runs, assignment.needs, strict=True):
+            try:
+                ready.append((place, run, self._static_masks(run, needs)))
+            except BurdenError as error:
+                writer = RecordingWriter(self._store, place.recording, [place.row])
+                outcomes.append(self._end(writer, place, run, Status.FAILED, str(error)))
+        for stack in _contiguous(ready):
+            outcomes += self._train(stack)
+        return outcomes
 
-    def _train(self, writer: RecordingWriter, cohort: Cohort, assignment: Assignment) -> list[Outcome]:
+    def _train(self, stack: list[_Ready]) -> list[Outcome]:
+        places, runs, static = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
+        writer = RecordingWriter(self._store, places[0].recording, [place.row for place in places])
+        models = [with_seeded_weights(run.seed, self._model) for run in runs]
+        cohort = Cohort(models, static, self._device)
         writer.begin(cohort.digests)
         monitor = Monitor(
             writer,
-            sizes=[p.numel() for p in prunable_parameters(self._model()).values()],
+            sizes=[m.numel() for m in cohort.run_masks(0).values()],
             layers=len(cohort.layers),
             runs=cohort.runs,
             interval=self._settings.interval,
@@ -117,12 +125,12 @@ class Worker:
             stacked=cohort.stacked,
         )
         devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator
-            torch.manual_seed(derive(assignment.runs[0].seed, Purpose.TRAINING))
-            failures = train(cohort, assignment.runs, self._data, self._settings, monitor)
+        with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
+            torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
+            failures = train(cohort, runs, self._data, self._settings, monitor)
         monitor.close()
         outcomes = []
-        for i, (place, run) in enumerate(zip(assignment.places, assignment.runs, strict=True)):
+        for i, (place, run) in enumerate(zip(places, runs, strict=True)):
             if i in failures:
                 outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
                 continue
@@ -145,13 +153,21 @@ class Worker:
             matched = {name: torch.from_numpy(mask) for name, mask in keeper.read_masks(needs.row).items()}
             if run.strategy == "optimal":
                 return matched
-        shapes = {name: tuple(p.shape) for name, p in prunable_parameters(self._model()).items()}
+        shapes = {
+            name: tuple(p.shape) for name, p in prunable_parameters(with_seeded_weights(run.seed, self._model)).items()
+        }
         return random_masks(shapes, run.sparsity, run.allocation, run.seed, matched=matched)
 
     @staticmethod
     def _end(writer: RecordingWriter, place: Place, run: Run, status: Status, reason: str = "") -> Outcome:
         writer.set_status(place.row, status, reason)
         return Outcome(run, status, reason)
+
+
+def _contiguous(items: list[_Ready]) -> Iterator[list[_Ready]]:
+    """Cut into stretches of neighbouring rows: a stack writes one block of each chunk."""
+    for _, group in groupby(enumerate(items), key=lambda item: item[1][0].row - item[0]):
+        yield [ready for _, ready in group]
 
 
 def default_model(data: DataSet, settings: Settings) -> ModelFactory:

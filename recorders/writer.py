@@ -64,11 +64,22 @@ class RecordingWriter:
             self._array("records_written")[self.rows] = stop
 
     def write_updates(self, start: int, columns: Columns) -> None:
-        """Write what happened at mask updates; `columns` as in `write_records`, shape (run, update, ...)."""
+        """Write what happened at mask updates, then commit them; `columns` of shape (run, update, ...)."""
         with disk_errors(self.path):
             for name, values in columns.items():
                 self._array(name)[self.rows, start : start + values.shape[1]] = values
-            self._array("updates_written")[self.rows] = start + next(iter(columns.values())).shape[1]
+            updated = np.isfinite(columns["update_step"])
+            for row in np.flatnonzero(updated.any(axis=1)):  # static runs of a stack have none
+                self._array("updates_written")[self.rows.start + int(row)] = start + updated.shape[1]
+
+    def drop_updates(self, row: int, after: int) -> int:
+        """Forget the mask updates of a run that came after a step, and say how many are left."""
+        written = int(np.asarray(self._array("updates_written")[row]))
+        steps = np.asarray(self._array("update_step")[row, :written])
+        left = int((steps <= after).sum())
+        with disk_errors(self.path):
+            self._array("updates_written")[row] = left
+        return left
 
     def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
         """Write the final masks of one run, by parameter name."""
@@ -109,10 +120,6 @@ class RecordingWriter:
     def records_written(self) -> npt.NDArray[np.int64]:
         """Return the records committed for each of this writer's runs, shape (run,)."""
         return np.asarray(self._array("records_written")[self.rows])
-
-    def updates_written(self) -> npt.NDArray[np.int64]:
-        """Return the mask updates committed for each of this writer's runs, shape (run,)."""
-        return np.asarray(self._array("updates_written")[self.rows])
 
     def fits(self, layout: Layout) -> bool:
         """Whether the recording was made for the same parameters and records."""

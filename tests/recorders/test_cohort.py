@@ -135,6 +135,22 @@ def test_a_stack_trains_each_run_as_if_alone() -> None:
     assert together.digests == [c.digests[0] for c in alone]
 
 
+def test_every_strategy_starts_from_the_same_weights_bit_for_bit() -> None:
+    static = random_masks(SHAPES, 0.5, "global", seed=0)
+    assert not bool(static["hidden1.weight"].all())
+    initial = dict(network().named_parameters())
+    for cohort in (
+        Cohort([network(), network(), network(1)], [None, static, None], CPU),
+        Cohort([network()], [static], CPU),
+        Cohort([network()], [None], CPU),
+    ):
+        for run in range(min(cohort.runs, 2)):
+            masked = not bool(cohort.run_masks(run)["hidden1.weight"].all())
+            for name, weight in cohort.run_weights(run).items():
+                expected = initial[name] * static[name] if masked and name in static else initial[name]
+                assert torch.equal(weight, expected), name
+
+
 def test_accuracy_against_numpy() -> None:
     cohort, (x, y) = Cohort([network()], [None], CPU), batches(1)[0]
     predicted = network()(x[0]).argmax(1).numpy()

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune
 
 import recorders.recorder
+from burden_analysis import open_study
 from recorders import Recorder
 from recorders.contract import InputError
 
@@ -272,6 +273,150 @@ def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
     assert load(store, f"{NAME}-from-step-6").step.values.tolist() == [8, 9]
 
 
+def test_a_total_that_is_too_small_loses_nothing(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def go(steps: int, **more: Any) -> None:
+        with Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=7, **more) as recorder:
+            train(model, optimizer, steps, recorder)
+
+    go(12)
+    first, second = load(store), load(store, f"{NAME}-from-step-7")
+    assert (first.step.values.tolist(), first.interval_steps[0].values.tolist()) == ([5, 7], [5, 2])
+    assert (second.step.values.tolist(), second.interval_steps[0].values.tolist()) == ([12], [5])
+    study = open_study(store)
+    assert study.run_id.values.tolist() == [NAME]
+    assert study.step.values.tolist() == [5, 7, 12]
+    assert study.records_written.values.tolist() == [3]
+    assert np.isfinite(study.gradient_norm).all()
+    go(7, exist="overwrite")
+    assert [p.name for p in sorted(store.iterdir())] == [NAME, "zarr.json"]
+
+
+def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 5, recorder)
+        recorder.close()
+    assert load(tmp_path / "s.zarr").step.values.tolist() == [2, 4, 5]
+
+
+def test_logged_tensors_may_be_reused_by_the_loop(tmp_path: Path) -> None:
+    model, total = network(), torch.zeros(())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1) as recorder:
+        for _ in range(3):
+            total += 1
+            recorder.log(total=total)
+            train(model, optimizer, 1)
+    assert load(tmp_path / "s.zarr").total.values.tolist() == [[1, 2, 3]]
+
+
+def test_masks_written_behind_autograd_are_seen_at_records_and_at_the_end(tmp_path: Path) -> None:
+    model, mask = network(), torch.ones(9, 12)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    store = tmp_path / "s.zarr"
+    with Recorder(store, model, optimizer, run=RUN, interval=2, masks={"0.weight": mask}) as recorder:
+        train(model, optimizer, 2, recorder)
+        mask.data[:3] = 0
+        train(model, optimizer, 2, recorder)
+        mask[3:6] = 0
+    dataset = load(store)
+    assert dataset.active_weights[0, :, 0].values.tolist() == [108, 72]
+    assert dataset.pruned[0, :, 0].values.tolist() == [36, 36]
+    assert int(xr.open_zarr(store, group=f"{NAME}/masks").load()["0.weight"].sum()) == 36
+
+
+def test_a_resumed_run_has_every_mask_update_once(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    mask = torch.ones(9, 12)
+
+    def go(recorder: Recorder, until: int) -> None:
+        while recorder.step < until:
+            if recorder.step and recorder.step % 3 == 0:
+                mask[recorder.step // 3 - 1] = 0
+            train(model, optimizer, 1, recorder)
+
+    def opened(exist: str) -> Recorder:
+        masks = {"0.weight": mask}
+        return Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=20, masks=masks, exist=exist)
+
+    with contextlib.suppress(KeyboardInterrupt), opened("error") as recorder:
+        go(recorder, 14)
+        raise KeyboardInterrupt
+    mask[3:] = 1  # as restored from a checkpoint of step 10
+    with opened("resume") as recorder:
+        assert recorder.step == 10
+        go(recorder, 20)
+    assert load(store).update_step[0].values.tolist() == [3, 6, 9, 12, 15, 18]
+
+
+def test_a_step_that_the_gradient_scaler_skips_is_not_recorded(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)  # overflows float32 until it has backed off
+    before = [p.detach().clone() for p in model.parameters()]
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1) as recorder:
+        loss = 1e10 * cross_entropy(model(torch.ones(2, 12)), torch.tensor([0, 1]))
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert recorder.step == 0
+        assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+        optimizer.zero_grad()
+        train(model, optimizer, 1, recorder)
+    assert load(tmp_path / "s.zarr").status.item() == "complete"
+
+
+def test_closures_are_refused(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with (
+        pytest.raises(InputError, match=r"step\(closure\) cannot be recorded"),
+        Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN),
+    ):
+        optimizer.step(lambda: 0.0)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float16, 1e-5), (torch.bfloat16, 1e-5)])
+def test_half_precision_is_measured_in_single(tmp_path: Path, kind: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(512, 512).to(kind)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    gradient = torch.rand(512, 512).to(kind)
+    expected = gradient.double().abs().mean().item()
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1):
+        model.weight.grad = gradient
+        optimizer.step()
+    dataset = load(tmp_path / "s.zarr")
+    np.testing.assert_allclose(dataset.gradient_mean_abs.item(), expected, rtol=tolerance)
+
+
+def test_activations_of_another_mode_are_not_carried_over(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1) as recorder:
+        train(model, optimizer, 1, recorder)
+        model.eval()
+        train(model, optimizer, 1, recorder)
+    rms = load(tmp_path / "s.zarr").activation_rms[0]
+    assert np.isfinite(rms[0]).all()
+    assert np.isnan(rms[1]).all()
+
+
+def test_names_that_differ_stay_different(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for strategy, sparsity in (("a b", 0.9), ("a/b", 0.9), ("a_b", 0.9), ("a_b", 0.9999991), ("a_b", 0.9999992)):
+        run = {"strategy": strategy, "sparsity": np.float64(sparsity), "seed": np.int64(0)}
+        with Recorder(tmp_path / "s.zarr", model, optimizer, run=run) as recorder:
+            train(model, optimizer, 1, recorder)
+    assert open_study(tmp_path / "s.zarr").sizes["run"] == 5
+
+
 def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
     store, model = tmp_path / "s.zarr", network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -291,6 +436,9 @@ def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
         ({"interval": 0}, "interval and total_steps must be positive"),
         ({"run": {"strategy": "x"}}, "run lacks sparsity, seed"),
         ({"run": RUN | {"tags": [1]}}, "run setting 'tags' must be text or a number"),
+        ({"run": RUN | {"seed": "a"}}, "run needs a number as sparsity and seed"),
+        ({"run": RUN | {"sparsity": 1.5}}, r"sparsity 1.5 is outside \[0, 1\]"),
+        ({"run": RUN | {"learning_rate": 0.1}}, "is the name of a recorded variable: call it 'run_learning_rate'"),
         ({"masks": {"0.wieght": torch.ones(9, 12)}}, "did you mean '0.weight'"),
         ({"masks": {"0.weight": torch.ones(3, 3)}}, r"mask of '0.weight' has shape \(3, 3\), the weight \(9, 12\)"),
     ],
@@ -304,9 +452,10 @@ def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, Any], 
 
 
 def test_an_optimizer_of_another_model_is_refused(tmp_path: Path) -> None:
-    optimizer = torch.optim.SGD(network().parameters(), lr=0.1)
-    with pytest.raises(InputError, match="holds none of the model's prunable weights"):
-        Recorder(tmp_path / "s.zarr", network(), optimizer, run=RUN)
+    model = network()
+    for held in (network().parameters(), model[0].parameters()):
+        with pytest.raises(InputError, match=r"optimizer does not hold the model's weight '[02]\.weight'"):
+            Recorder(tmp_path / "s.zarr", model, torch.optim.SGD(held, lr=0.1), run=RUN)
 
 
 def test_indicators_cannot_be_logged_over(tmp_path: Path) -> None:
@@ -315,6 +464,9 @@ def test_indicators_cannot_be_logged_over(tmp_path: Path) -> None:
     with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN) as recorder:
         with pytest.raises(InputError, match="cannot log 'gradient_norm'"):
             recorder.log(gradient_norm=1.0)
-        with pytest.raises(InputError, match="cannot log 'step'"):
-            recorder.log(step=1.0)
+        for name in ("step", "run", "update", "val/acc"):
+            with pytest.raises(InputError, match=f"cannot log '{name}'"):
+                recorder.log(**{name: 1.0})
+        with pytest.raises(InputError, match=r"cannot log 'loss' of shape \(2,\): log one number"):
+            recorder.log(loss=torch.ones(2))
         train(model, optimizer, 1, recorder)

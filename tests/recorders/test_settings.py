@@ -27,12 +27,16 @@ from recorders.settings import Settings
         ({"pruning_end": 1.5}, "pruning_end is a share"),
         ({"initial_sparsity": 0.8, "sparsities": [0.7]}, "initial_sparsity 0.8 is above sparsity 0.7"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
+        ({"learning_rate": float("inf")}, "learning_rate must be positive"),
+        ({"weight_decay": float("nan")}, "weight_decay must not be negative"),
+        ({"momentum": 5.0}, "momentum must be below 1"),
+        ({1: 2}, "unknown setting '1'"),
         ({"hidden": [0]}, "hidden units must be positive"),
     ],
 )
-def test_wrong_settings_are_refused_in_one_line(values: dict[str, object], message: str) -> None:
+def test_wrong_settings_are_refused_in_one_line(values: dict[object, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        Settings.from_dict(values)
+        Settings.from_dict(values)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 

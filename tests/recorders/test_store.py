@@ -94,6 +94,7 @@ def test_compaction_trims_and_changes_no_value(tmp_path: Path) -> None:
     xr.testing.assert_equal(after, trimmed)
     xr.testing.assert_identical(masks, xr.open_zarr(store, group="fig2/masks").load())
     assert after.attrs.pop("compact") is True
+    assert after.attrs.pop("finished")
     assert after.attrs == before.attrs
     assert sorted(p.name for p in store.iterdir()) == ["fig2", "zarr.json"]
 
@@ -116,10 +117,10 @@ def test_a_swap_that_was_interrupted_is_finished(tmp_path: Path) -> None:
     compact(store, "fig2")
     (store / "fig2").rename(store / ".fig2.compact")  # as killed between the two renames
     shutil.copytree(store / ".fig2.compact", store / ".fig2.old")
-    recover(store)
+    recover(store, "fig2")
     assert recording_names(store) == ["fig2"]
     shutil.copytree(store / "fig2", store / ".fig2.old")  # as killed after the second rename
-    recover(store)
+    recover(store, "fig2")
     assert sorted(p.name for p in store.iterdir()) == ["fig2", "zarr.json"]
 
 
