@@ -29,7 +29,8 @@ def exclusive(store: Path, name: str | None = None) -> Iterator[None]:
         Another process is writing it.
     """
     what = f"recording {name!r} of {store}" if name else str(store)
-    with _held(store, name or "study", what, wait=False):
+    part = f"recording.{name}" if name else "study"  # a recording may be called "study"
+    with _held(store, part, what, wait=False):
         yield
 
 

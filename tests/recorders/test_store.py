@@ -16,7 +16,7 @@ from recorders.compaction import compact, consolidate, is_compact, recover
 from recorders.contract import InputError, RunError, Status
 from recorders.disk import disk_errors
 from recorders.layout import Layout, record_steps
-from recorders.lock import exclusive
+from recorders.lock import exclusive, root_lock
 from recorders.store import create_recording, open_root, recording_names
 from recorders.writer import RecordingWriter
 
@@ -156,8 +156,9 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
         exclusive(tmp_path / "s.zarr"),
     ):
         pass
-    with exclusive(tmp_path / "s.zarr"):
-        pass
+    store = tmp_path / "s.zarr"
+    with exclusive(store), exclusive(store, "study"), exclusive(store, "root"), root_lock(store):
+        pass  # four different things
     assert not list(tmp_path.iterdir())
 
 
