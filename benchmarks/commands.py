@@ -25,14 +25,14 @@ def seconds(*arguments: str) -> float:
 
 
 def timed_with_memory(*arguments: str) -> tuple[float, float]:
-    """Wall-clock seconds of one command and the highest resident memory of any process it started, in GB."""
+    """Wall-clock seconds of one command and the highest resident memory of a worker, in GB."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [*BURDEN, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     peak = 0
     while process.poll() is None:
-        peak = max(peak, *(_peak(pid) for pid in _session(process.pid)), 0)
+        peak = max(peak, *(_peak(pid) for pid in _session(process.pid) if pid != process.pid), 0, 0)
         time.sleep(0.25)
     if process.returncode:
         raise SystemExit(f"burden {' '.join(arguments)} ended with {process.returncode}")
@@ -60,7 +60,7 @@ def _peak(pid: int) -> int:
 
 def main() -> None:
     """Print a Markdown table."""
-    print(f"{os.cpu_count()} cores\n\n| command | seconds | peak GB of any process | limit |\n|---|---|---|---|")
+    print(f"{os.cpu_count()} cores\n\n| command | seconds | peak GB of a worker | limit |\n|---|---|---|---|")
     help_times = [seconds("--help") for _ in range(11)]
     spread = f"{median(help_times):.2f} ({min(help_times):.2f}-{max(help_times):.2f}, 11 runs)"
     print(f"| burden --help | {spread} | | 1 s |", flush=True)

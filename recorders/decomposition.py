@@ -4,9 +4,10 @@ With target x, old output f_s, new output f_{s+1}, residual e = x − f_s and ch
 
     ‖x − f_{s+1}‖² = ‖e‖² (fit) + ‖δ‖² (compensation) + 2⟨e, δ⟩ (covariance)
 
-The change is what pruned weights took away less what returned weights gave back: δ = lost − regained. Which part is whose
-depends on the order, since the network is not linear: pruning first goes through the network that keeps only what both
-masks keep, returning first through the one that has what either mask has. The mean of both is each side's Shapley value.
+The change is what pruned weights took away less what returned weights gave back: δ = lost − regained. Which part is
+whose depends on the order, since the network is not linear: pruning first goes through the network that keeps only what
+both masks keep, returning first through the one that has what either mask has. The mean of both is each side's Shapley
+value.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def terms(outputs: Outputs, target: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor of float64, shape (5,)
-        In the order of `TERMS`. Squared norms and inner products are sums over outputs and means over samples, so they do
-        not grow with the batch. ``new_fit`` is computed from its own definition, not as the sum of the others.
+        In the order of `TERMS`. Squared norms and inner products are sums over outputs and means over samples, so they
+        do not grow with the batch. ``new_fit`` is computed from its own definition, not as the sum of the others.
         ``burden`` = compensation / (fit + compensation), 0 where both are.
     """
     residual, change = target - outputs.old, outputs.old - outputs.new
@@ -73,9 +74,10 @@ def parts(outputs: Outputs) -> torch.Tensor:
     Returns
     -------
     Tensor of float64, shape (3, 3)
-        Rows in the order of `PARTS`, columns of `ORDERS`. ``lost`` and ``regained`` are mean squared norms, ``recovered``
-        = 1 − ‖lost − regained‖² / ‖lost‖²: 1 where all that was lost came back, 0 where nothing did, negative where the
-        change is larger than the loss. Where nothing was lost it is 0 if nothing came back either, else NaN.
+        Rows in the order of `PARTS`, columns of `ORDERS`. ``lost`` and ``regained`` are mean squared norms,
+        ``recovered`` = 1 − ‖lost − regained‖² / ‖lost‖²: 1 where all that was lost came back, 0 where nothing did,
+        negative where the change is larger than the loss. Where nothing was lost it is 0 if nothing came back either,
+        else NaN.
     """
     pairs = [
         (outputs.old - outputs.both, outputs.new - outputs.both),

@@ -69,11 +69,10 @@ class DataSet:
         train = self.train_images.float()
         mean = train.mean((0, 2, 3), keepdim=True)
         deviation = train.std((0, 2, 3), keepdim=True)
-        return replace(
-            self,
-            train_images=(train - mean) / deviation,
-            test_images=(self.test_images.float() - mean) / deviation,
-        )
+        test = self.test_images.float()
+        for images in (train, test):  # in place: MNIST padded to 32x32 is 287 MB
+            images.sub_(mean).div_(deviation)
+        return replace(self, train_images=train, test_images=test)
 
     def to(self, device: torch.device) -> DataSet:
         """Move to a device."""
