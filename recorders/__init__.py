@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recorders.probe import MaskProbe as MaskProbe
     from recorders.recorder import Recorder as Recorder
 
-_HOME = {"Recorder": "recorders.recorder"}
+_HOME = {"MaskProbe": "recorders.probe", "Recorder": "recorders.recorder"}
 
-__all__ = ["Recorder"]
+__all__ = ["MaskProbe", "Recorder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -163,6 +163,11 @@ class Cohort:
         """Return the effective weights m ⊙ w and all other parameters of one run, by name."""
         return {name: self._of(p, run).detach().clone() for name, p in self._forward_parameters.items()}
 
+    def run_dense(self, run: int) -> dict[str, torch.Tensor]:
+        """Return the dense weights, pruned ones included, and all other parameters of one run, by name."""
+        dense = dict(zip(self.names, self.dense, strict=True))
+        return {name: self._of(dense.get(name, p), run).detach() for name, p in self._forward_parameters.items()}
+
     def is_finite(self, run: int) -> bool:
         """Whether all dense weights of one run are finite."""
         return all(bool(self._of(w, run).isfinite().all()) for w in self.dense)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recorders.contract import ORDERS, PROBED, QUANTILES, SERIES, TARGETS, Variable
+
 RECORDS_PER_CHUNK = 100  # a flush of 100 records of 12 series takes 1-2 ms (design.md)
 
 
@@ -31,6 +33,8 @@ class Layout:
         Steps in an epoch; NaN when unknown.
     updates : int
         How many mask updates to make room for.
+    probed : bool
+        Whether to make room for the burden of mask updates.
     runs_per_chunk : int
         1 where every run has its own process (disjoint files), the stack's size where one process trains a stack.
     """
@@ -41,7 +45,14 @@ class Layout:
     steps: npt.NDArray[np.int64]
     steps_per_epoch: float = float("nan")
     updates: int = 0
+    probed: bool = False
     runs_per_chunk: int = 1
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What the recording holds."""
+        known = (*SERIES, *PROBED) if self.probed else SERIES
+        return tuple(v for v in known if all(self.sizes[d] for d in v.dims))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -52,6 +63,9 @@ class Layout:
             "parameter": len(self.parameters),
             "layer": len(self.layers),
             "update": self.updates,
+            "target": len(TARGETS),
+            "order": len(ORDERS),
+            "quantile": len(QUANTILES),
         }
 
     def chunks(self, dims: Sequence[str]) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +14,13 @@ from recorders.contract import MEASURED, mean_name
 from recorders.indicators import Tensors, count_active, measure
 from recorders.layout import RECORDS_PER_CHUNK
 from recorders.rows import HostCopier, RowBuffer, wide
+from recorders.updates import MaskUpdate, update_columns
 from recorders.writer import RecordingWriter
 
 _FLUSH_SECONDS = 30.0  # a slow loop must not lose an hour of records to a kill
 _TABLE = (*(v.name for v in MEASURED), *(mean_name(v.name) for v in MEASURED), "active_weights")
 
 Scalars = Mapping[str, torch.Tensor | float]
-
-
-@dataclass
-class _Waiting:
-    """What waits beside the device buffer: scalars by record, and mask updates."""
-
-    scalars: list[dict[str, torch.Tensor | float]] = field(default_factory=list)
-    update_steps: list[int] = field(default_factory=list)
-    update_counts: list[torch.Tensor] = field(default_factory=list)
 
 
 class Monitor:
@@ -87,7 +78,8 @@ class Monitor:
         self._copier = HostCopier(device)
         columns = len(_TABLE) * len(sizes) + layers
         self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, columns), device, self._copier)
-        self._waiting = _Waiting()
+        self._waiting: list[dict[str, torch.Tensor | float]] = []
+        self._waiting_updates: list[MaskUpdate] = []
         self._flushed = time.monotonic()
         self._background = BackgroundWriter()
 
@@ -135,7 +127,7 @@ class Monitor:
         means = self._sums / self._in_interval
         table = torch.cat([self._latest, means, self._active.unsqueeze(0)]).transpose(0, 1).flatten(1)
         self._buffer.push(torch.cat([table, self._mean_squares.to(table.dtype).sqrt()], dim=1))
-        self._waiting.scalars.append({**self._scalars, "interval_steps": float(self._in_interval)})
+        self._waiting.append({**self._scalars, "interval_steps": float(self._in_interval)})
         self._scalars = {}
         self._sums.zero_()
         self._in_interval = 0
@@ -148,29 +140,37 @@ class Monitor:
 
     def amend(self, scalars: Scalars) -> None:
         """Add scalars to the record taken last (an evaluation after its update)."""
-        self._waiting.scalars[-1].update(scalars)
+        self._waiting[-1].update(scalars)
 
-    def update(self, regrown: torch.Tensor, pruned: torch.Tensor) -> None:
-        """Note a mask update at this step; counts of shape (run, parameter), NaN for runs without one."""
-        self._waiting.update_steps.append(self.step)
-        self._waiting.update_counts.append(torch.stack([regrown, pruned]))
+    def update(
+        self, regrown: torch.Tensor, pruned: torch.Tensor, present: npt.NDArray[np.bool_] | None = None
+    ) -> MaskUpdate:
+        """Note a mask update at this step; counts of shape (run, parameter), for the runs that are `present`."""
+        everyone = np.ones(self._runs, dtype=bool)
+        noted = MaskUpdate(self.step, everyone if present is None else present, torch.stack([regrown, pruned]))
+        self._waiting_updates.append(noted)
         self.updates += 1
+        return noted
 
     def flush(self) -> None:
         """Hand everything that waits to the writing thread."""
-        waiting, self._waiting = self._waiting, _Waiting()
-        start, first_update = self.records - self._buffer.rows, self.updates - len(waiting.update_steps)
+        open_at = (i for i, update in enumerate(self._waiting_updates) if not update.closed)
+        ready = self._waiting_updates[: next(open_at, None)]
+        first_update = self.updates - len(self._waiting_updates)
+        del self._waiting_updates[: len(ready)]
+        records, self._waiting = self._waiting, []
+        start = self.records - self._buffer.rows
         rows = self._buffer.take()
-        scalars = self._scalar_columns(waiting.scalars)
-        counts = self._copier.start(torch.stack(waiting.update_counts, dim=2))[0] if waiting.update_counts else None
+        scalars = self._scalar_columns(records)
+        counts = self._copier.start(torch.stack([u.counts for u in ready], dim=2))[0] if ready else None
         self._flushed = time.monotonic()
 
         def write() -> None:
             if counts is not None:
-                self._writer.write_updates(first_update, self._update_columns(counts(), waiting.update_steps))
-            if waiting.scalars:
+                self._writer.write_updates(first_update, update_columns(counts(), ready))
+            if records:
                 columns = self._table_columns(rows()) | scalars()
-                self._note_divergence(columns, ["loss" in record for record in waiting.scalars])
+                self._note_divergence(columns, ["loss" in record for record in records])
                 self._writer.write_records(start, columns)
 
         self._background.submit(write)
@@ -183,6 +183,8 @@ class Monitor:
         RunError
             Something could not be written.
         """
+        for update in self._waiting_updates:
+            update.closed = True
         try:
             self.flush()
         finally:
@@ -222,9 +224,3 @@ class Monitor:
         if "loss" in columns:
             finite &= np.isfinite(columns["loss"][:, with_loss]).all(axis=1)
         self.diverged |= ~finite
-
-    @staticmethod
-    def _update_columns(counts: npt.NDArray[np.float64], steps: list[int]) -> dict[str, npt.NDArray[np.float64]]:
-        regrown, pruned = counts
-        updated = np.isfinite(regrown).all(axis=2)  # (run, update)
-        return {"regrown": regrown, "pruned": pruned, "update_step": np.where(updated, steps, np.nan)}

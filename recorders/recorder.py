@@ -19,12 +19,14 @@ from recorders.description import check_optimizer, described_optimizer, describe
 from recorders.digest import weights_digest
 from recorders.layout import Layout, record_steps
 from recorders.lock import exclusive
-from recorders.mask_source import MaskArgument, MaskSource
+from recorders.mask_source import MaskArgument, MaskDict, MaskSource
 from recorders.monitor import Monitor
 from recorders.naming import continuation_name, continuations
+from recorders.probe import MaskProbe
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
 from recorders.store import create_recording, note_resumption, open_root, recording_names, reserved_names
+from recorders.updates import MaskUpdate, one_run
 from recorders.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
@@ -56,6 +58,8 @@ class Recorder:
     masks : mapping or callable, optional
         Masks by parameter name, or a callable that returns them. Without it the masks of `torch.nn.utils.prune` are
         used, else all weights count as active.
+    probe : MaskProbe, optional
+        Measures the burden of every mask update (`recorders.MaskProbe`), and again at the record that follows.
     exist : {"error", "overwrite", "resume"}
         What to do when this run was recorded before. With ``resume``, `step` says how many steps are covered: go on
         from there.
@@ -83,6 +87,7 @@ class Recorder:
         interval: int = 50,
         total_steps: int | None = None,
         masks: MaskArgument = None,
+        probe: MaskProbe | None = None,
         exist: str = "error",
     ) -> None:
         if exist not in _EXIST:
@@ -95,6 +100,8 @@ class Recorder:
         self._interval, self._total = interval, total_steps
         self._parameters = prunable_parameters(model)
         check_optimizer(optimizer, self._parameters)
+        self._model, self._probe = model, probe
+        self._unrelaxed: list[tuple[MaskUpdate, MaskDict, MaskDict]] = []
         self._sources = MaskSource(model, self._parameters, masks)
         self._sources.refresh(thorough=False)
         self._digest = weights_digest(p for _, p in model.named_parameters())
@@ -236,6 +243,7 @@ class Recorder:
             layers=self._activations.layers,
             steps=steps + self._offset,
             updates=self._total or CAPACITY,
+            probed=self._probe is not None,
         )
 
     def _before_step(self, optimizer: torch.optim.Optimizer, arguments: Any, keywords: Any) -> None:
@@ -255,13 +263,32 @@ class Recorder:
                 gradients = [g / scale for g in gradients]
             self._monitor.log({"learning_rate": float(optimizer.param_groups[0]["lr"])})
             self._monitor.activations(self._activations.take(weights[0]).unsqueeze(0))
-            self._monitor.observe(weights, gradients, self._sources.current)
+            if self._monitor.observe(weights, gradients, self._sources.current):
+                self._relax()
 
     def _note_masks(self, *, thorough: bool) -> None:
+        old = self._sources.final()
         changed = self._sources.refresh(thorough=thorough)
-        if changed is not None:
-            self._monitor.set_masks(self._sources.current)
-            self._monitor.update(*changed)
+        if changed is None:
+            return
+        self._monitor.set_masks(self._sources.current)
+        update = self._monitor.update(*changed)
+        if self._probe is not None:
+            new = self._sources.final()
+            update.values |= one_run(self._probe.look(self._weights(), old, new))
+            update.closed = False
+            self._unrelaxed.append((update, old, new))
+
+    def _relax(self) -> None:
+        """Measure the mask updates since the last record again, with the weights of this one."""
+        for update, old, new in self._unrelaxed:
+            assert self._probe is not None
+            update.values |= one_run(self._probe.relax(self._weights(), old, new))
+            update.closed = True
+        self._unrelaxed = []
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name.removesuffix("_orig"): p for name, p in self._model.named_parameters()}
 
     def _roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""

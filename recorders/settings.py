@@ -62,6 +62,10 @@ class Settings:
         Sparsity before the first mask update.
     evaluate_every : int
         Epochs between held-out evaluations.
+    probe_every : int
+        Mask updates between looks at the burden; 0: never.
+    probe_size : int
+        Held-out images the burden is measured on.
     allow_empty_layers : bool
         Go on when a layer loses its last weight.
     """
@@ -85,6 +89,8 @@ class Settings:
     pruning_end: float = 1.0
     initial_sparsity: float = 0.0
     evaluate_every: int = 1
+    probe_every: int = 1
+    probe_size: int = 1024
     allow_empty_layers: bool = False
 
     def __post_init__(self) -> None:
@@ -122,7 +128,7 @@ class Settings:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("image_size", "momentum", "weight_decay"):
+        for name in ("image_size", "momentum", "weight_decay", "probe_every"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.momentum >= 1:

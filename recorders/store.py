@@ -17,7 +17,18 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import ZstdCodec
 
-from recorders.contract import SCHEMA_VERSION, SERIES, InputError, Status, Variable, variable
+from recorders.contract import (
+    ORDERS,
+    PROBED,
+    QUANTILES,
+    SCHEMA_VERSION,
+    SERIES,
+    TARGETS,
+    InputError,
+    Status,
+    Variable,
+    variable,
+)
 from recorders.disk import disk_errors
 from recorders.layout import Layout
 from recorders.lock import root_lock
@@ -28,8 +39,8 @@ _PARAMETER = ("parameter_layer", "parameter_size")
 _STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
 # Every name that a recording uses for itself.
 STORED_NAMES = {
-    *(series.name for series in SERIES),
-    *("run", "record", "update", "parameter", "layer", "run_id", "step", "epoch", MASKS),
+    *(series.name for series in (*SERIES, *PROBED)),
+    *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),
     *_PARAMETER,
     *_STATE,
 }
@@ -122,9 +133,8 @@ def create_recording(
         shutil.rmtree(temporary, ignore_errors=True)
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         _write_coordinates(group, layout)
-        for series in SERIES:
-            if all(layout.sizes[d] for d in series.dims):
-                create_series(group, series, layout.sizes, layout.chunks(series.dims))
+        for series in layout.variables:
+            create_series(group, series, layout.sizes, layout.chunks(series.dims))
         _write_masks(group, layout)
         group.attrs.update(
             {
@@ -226,6 +236,10 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
     put("parameter_layer", "parameter", [n.rpartition(".")[0] for n in names], "module that owns the tensor")
     put("parameter_size", "parameter", [int(np.prod(s)) for s in layout.parameters.values()], "weights", "weights")
     put("layer", "layer", list(layout.layers), "hidden layer")
+    if layout.probed:
+        put("target", "target", TARGETS, "what outputs are compared with")
+        put("order", "order", ORDERS, "what a mask update does first")
+        put("quantile", "quantile", QUANTILES, "quantile over the units of a layer")
 
 
 def _write_masks(group: zarr.Group, layout: Layout) -> None:

@@ -224,7 +224,8 @@ def _layout(runs: Sequence[Run], settings: Settings, images: DataSet, model: Mod
         layers=Activations(network).layers,
         steps=record_steps(settings.interval, total),
         steps_per_epoch=per_epoch,
-        updates=len(pruning_schedule(settings, 0.0, total).updates()) if iterative else 0,
+        updates=len(pruning_schedule(settings, 0.0, total).updates()) if iterative or settings.probe_every else 0,
+        probed=settings.probe_every > 0,
         runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )
 

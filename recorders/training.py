@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 
 from recorders.cohort import Cohort
@@ -11,6 +12,7 @@ from recorders.data import DataSet
 from recorders.monitor import Monitor
 from recorders.optimiser import make_optimiser
 from recorders.plan import Run
+from recorders.probing import CohortProbe
 from recorders.schedule import CubicSchedule, LearningRate
 from recorders.seeding import batch_order
 from recorders.settings import Settings
@@ -27,7 +29,9 @@ def pruning_schedule(settings: Settings, sparsity: float, total: int) -> CubicSc
     return CubicSchedule(settings.initial_sparsity, sparsity, 0, end, settings.pruning_interval)
 
 
-def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings, monitor: Monitor) -> dict[int, str]:
+def train(
+    cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings, monitor: Monitor, probe: CohortProbe | None
+) -> dict[int, str]:
     """Train every run of a cohort to the end.
 
     Parameters
@@ -42,6 +46,8 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
         The study.
     monitor : Monitor
         Where indicators go; the caller closes it.
+    probe : CohortProbe, optional
+        Measures the burden of mask updates, and the survivors' load of runs without any at the same steps.
 
     Returns
     -------
@@ -54,7 +60,8 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
     schedules = {
         i: pruning_schedule(settings, r.sparsity, total) for i, r in enumerate(runs) if r.strategy == "iterative"
     }
-    updates = set(next(iter(schedules.values())).updates()) if schedules else set()
+    updates = set(pruning_schedule(settings, 0.0, total).updates()) if schedules or probe else set()
+    present = np.array([i in schedules or probe is not None for i in range(len(runs))])
     targets = [run.sparsity for run in runs]
     optimiser = make_optimiser(cohort.trainable, settings)
     evaluations = _Evaluations(settings.evaluate_every * per_epoch)
@@ -64,8 +71,10 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
     def prune(step: int) -> None:
         for i, schedule in schedules.items():
             targets[i] = schedule.sparsity(step)
-        monitor.update(*cohort.prune({i: targets[i] for i in schedules}))
+        noted = monitor.update(*cohort.prune({i: targets[i] for i in schedules}), present)
         monitor.set_masks(cohort.masks)
+        if probe is not None:
+            probe.look(noted)
         for i, reason in _emptied(cohort, settings).items():
             failures.setdefault(i, f"{reason} at step {step}")
 
@@ -80,6 +89,8 @@ def train(cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
         monitor.activations(cohort.mean_squares)
         recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
+        if recorded and probe is not None:
+            probe.relax()  # with the weights that the record is of
         cohort.hand_over_gradients()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate

@@ -17,6 +17,8 @@ from recorders.mask import Masks, random_masks
 from recorders.mlp import mlp
 from recorders.monitor import Monitor
 from recorders.plan import Run
+from recorders.probe import MaskProbe
+from recorders.probing import CohortProbe
 from recorders.prunable import prunable_parameters
 from recorders.seeding import Purpose, derive, with_seeded_weights
 from recorders.settings import Settings
@@ -87,6 +89,7 @@ class Worker:
         self._data = data.to(device)
         self._device = device
         self._model = model or default_model(data, settings)
+        self._probe = self._make_probe() if settings.probe_every else None
 
     def run(self, assignment: Assignment) -> list[Outcome]:
         """Train and record; a failed run is recorded as failed, never raised.
@@ -124,10 +127,11 @@ class Worker:
             device=self._device,
             stacked=cohort.stacked,
         )
+        probe = self._of_cohort(cohort, runs)
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
             torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
-            failures = train(cohort, runs, self._data, self._settings, monitor)
+            failures = train(cohort, runs, self._data, self._settings, monitor, probe)
         monitor.close()
         outcomes = []
         for i, (place, run) in enumerate(zip(places, runs, strict=True)):
@@ -135,11 +139,24 @@ class Worker:
                 outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
                 continue
             writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
+            if probe is not None and i in (overlaps := probe.overlaps()):
+                writer.write_overlap(place.row, overlaps[i])
             if monitor.diverged[i]:
                 outcomes.append(self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite"))
             else:
                 outcomes.append(self._end(writer, place, run, Status.COMPLETE))
         return outcomes
+
+    def _make_probe(self) -> MaskProbe:
+        size = self._settings.probe_size
+        network = with_seeded_weights(0, self._model).to(self._device)
+        return MaskProbe(network, self._data.test_images[:size], self._data.test_labels[:size])
+
+    def _of_cohort(self, cohort: Cohort, runs: list[Run]) -> CohortProbe | None:
+        if self._probe is None:
+            return None
+        pruned = [i for i, run in enumerate(runs) if run.strategy == "iterative"]
+        return CohortProbe(self._probe, cohort, pruned, self._settings.probe_every)
 
     def _static_masks(self, run: Run, needs: Place | None) -> Masks | None:
         if run.strategy in ("iterative", "dense"):

@@ -72,6 +72,11 @@ class RecordingWriter:
             for row in np.flatnonzero(updated.any(axis=1)):  # static runs of a stack have none
                 self._array("updates_written")[self.rows.start + int(row)] = start + updated.shape[1]
 
+    def write_overlap(self, row: int, overlap: npt.NDArray[np.float64]) -> None:
+        """Write how near a run's masks were to its final one, shape (update,); known only at the end."""
+        with disk_errors(self.path):
+            self._array("overlap")[row, : len(overlap)] = overlap
+
     def drop_updates(self, row: int, after: int) -> int:
         """Forget the mask updates of a run that came after a step, and say how many are left."""
         written = int(np.asarray(self._array("updates_written")[row]))

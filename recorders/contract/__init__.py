@@ -6,8 +6,12 @@ This is the only part of `recorders` that `burden_analysis` and `reports` may im
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
 from recorders.contract.variables import (
     MEASURED,
+    ORDERS,
+    PROBED,
+    QUANTILES,
     SCHEMA_VERSION,
     SERIES,
+    TARGETS,
     Status,
     Variable,
     base_name,
@@ -17,8 +21,12 @@ from recorders.contract.variables import (
 
 __all__ = [
     "MEASURED",
+    "ORDERS",
+    "PROBED",
+    "QUANTILES",
     "SCHEMA_VERSION",
     "SERIES",
+    "TARGETS",
     "BurdenError",
     "InputError",
     "RunError",

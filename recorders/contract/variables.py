@@ -6,7 +6,10 @@ A recording is a plain xarray Dataset (`xarray.open_zarr(store, group=name)`) wi
 ``record``     one moment at which indicators were written (coordinates ``step``: optimiser steps done, ``epoch``)
 ``parameter``  one prunable tensor (coordinates ``parameter``: qualified name, ``parameter_layer``, ``parameter_size``)
 ``layer``      one hidden layer (coordinate ``layer``: its qualified name)
-``update``     one mask update
+``update``     one mask update (for runs whose mask never changes: one look of the probe)
+``target``     what outputs are compared with (``labels``: one-hot; ``dense``: the network with all weights)
+``order``      whether an update prunes first, lets weights return first, or the mean of both
+``quantile``   quantile over the hidden units of a layer
 
 Values that were not reached are NaN; ``records_written[run]`` and ``updates_written[run]`` say how many records and
 mask updates of a run are committed. They are written last: what lies before them is whole.
@@ -80,6 +83,53 @@ _PARAMETER = ("run", "record", "parameter")
 _RECORD = ("run", "record")
 _UPDATE = ("run", "update", "parameter")
 
+TARGETS = ("labels", "dense")
+ORDERS = ("pruned_first", "returned_first", "mean")
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+_TARGET = ("run", "update", "target")
+_ORDER = ("run", "update", "order")
+_LAYERWISE = ("run", "update", "parameter")
+_LOAD = ("run", "update", "layer", "quantile")
+_TERMS = {
+    "fit": "error of the output before the mask update",
+    "compensation": "squared change of the output by the mask update",
+    "covariance": "twice the inner product of error and change (signed)",
+    "new_fit": "error of the output after the mask update",
+    "burden": "compensation / (fit + compensation)",
+}
+_PARTS = {
+    "lost": "squared change of the output by the weights that were pruned",
+    "regained": "squared change of the output by the weights that returned",
+    "recovered": "share of the loss that returning weights made up for",
+}
+
+
+def _burden(name: str, dims: tuple[str, ...], long_name: str, units: str = "1") -> Variable:
+    return Variable(name, dims, long_name, units, section="6", dtype="float64")
+
+
+# The decomposition of every mask update on a held-out batch. Squared norms: sums over outputs, means over samples.
+PROBED: tuple[Variable, ...] = (
+    *(_burden(name, _TARGET, text) for name, text in _TERMS.items()),
+    *(
+        _burden(f"relaxed_{name}", _TARGET, f"{text}, with the weights of the next record")
+        for name, text in _TERMS.items()
+    ),
+    *(_burden(name, _ORDER, text) for name, text in _PARTS.items()),
+    *(
+        _burden(
+            f"layer_{name}", _LAYERWISE, f"{text}; pre-activations at the old network's inputs, target: all weights"
+        )
+        for name, text in (_TERMS | _PARTS).items()
+    ),
+    _burden("overlap", ("run", "update"), "Jaccard index of the mask and the final mask"),
+    _burden("load_inputs", _LOAD, "active inputs of a hidden unit, quantile over units", "weights"),
+    _burden("load_weight_norm", _LOAD, "L2 norm of a hidden unit's active input weights, quantile over units"),
+    _burden("load_activation", _LOAD, "mean absolute activation of a hidden unit, quantile over units"),
+    _burden("dead_units", ("run", "update", "layer"), "hidden units whose output is 0 on the whole batch", "units"),
+)
+
 # The indicators measured at every step, in the order the training loop computes them. Each is stored twice.
 MEASURED = (
     Variable("gradient_norm", _PARAMETER, "L2 norm of the gradient at active weights"),
@@ -110,7 +160,7 @@ SERIES: tuple[Variable, ...] = (
     Variable("pruned", _UPDATE, "weights that were masked at the mask update", "weights", section="3", dtype="float64"),
 )
 
-_BY_NAME = {v.name: v for v in SERIES}
+_BY_NAME = {v.name: v for v in (*SERIES, *PROBED)}
 
 
 def variable(name: str) -> Variable | None:

@@ -15,7 +15,7 @@ from torch.nn.utils import prune
 
 import recorders.recorder
 from burden_analysis import open_study
-from recorders import Recorder
+from recorders import MaskProbe, Recorder
 from recorders.contract import InputError
 
 RUN = {"strategy": "mine", "sparsity": 0.5, "seed": 0}
@@ -352,6 +352,47 @@ def test_a_resumed_run_has_every_mask_update_once(tmp_path: Path) -> None:
         assert recorder.step == 10
         go(recorder, 20)
     assert load(store).update_step[0].values.tolist() == [3, 6, 9, 12, 15, 18]
+
+
+@pytest.mark.parametrize("how", ["prune", "masks"])
+def test_the_burden_of_any_pruning_method_is_recorded(tmp_path: Path, how: str) -> None:
+    draw = torch.Generator().manual_seed(2)
+    images, labels = torch.randn(32, 12, generator=draw), torch.randint(0, 3, (32,), generator=draw)
+    plain = network()
+    mask = torch.ones(9, 12)
+
+    def go(recorder: Recorder | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        train(model, optimizer, 4, recorder)
+        if how == "prune":
+            prune.l1_unstructured(model[0], "weight", amount=50)
+        else:
+            mask[:4] = 0
+        train(model, optimizer, 9, recorder)
+
+    probe = MaskProbe(plain, images, labels)
+    if how == "prune":
+        prune.l1_unstructured(plain[0], "weight", amount=8)
+        with pytest.raises(InputError, match="make the probe before the first pruning"):
+            MaskProbe(plain, images, labels)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    masks = None if how == "prune" else {"0.weight": mask}
+    with Recorder(tmp_path / "s.zarr", plain, optimizer, run=RUN, interval=3, masks=masks, probe=probe) as recorder:
+        go(recorder, plain, optimizer)
+    dataset = load(tmp_path / "s.zarr").isel(run=0)
+    assert dataset.update_step.values.tolist() == [4]
+    total = dataset.fit + dataset.compensation + dataset.covariance
+    np.testing.assert_allclose(total, dataset.new_fit, rtol=1e-9)
+    assert (dataset.compensation > 0).all()
+    assert (dataset.relaxed_compensation > 0).all()
+    assert float(dataset.lost.sel(order="mean")[0]) > 0
+    assert float(dataset.regained.sel(order="mean")[0]) == 0
+    assert dataset.load_inputs.sizes == {"update": 1, "layer": 2, "quantile": 7}
+
+    again = network()
+    if how == "prune":
+        prune.l1_unstructured(again[0], "weight", amount=8)
+    go(None, again, torch.optim.SGD(again.parameters(), lr=0.1))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), again.parameters(), strict=True))
 
 
 def test_a_step_that_the_gradient_scaler_skips_is_not_recorded(tmp_path: Path) -> None:

@@ -25,7 +25,13 @@ RUNS = [{"run_id": f"iterative-s0.9-seed{s}", "strategy": "iterative", "sparsity
 
 def layout(records: int = 250, runs_per_chunk: int = 1) -> Layout:
     return Layout(
-        RUNS, {"a.weight": (2, 3), "b.weight": (3,)}, ["a"], record_steps(10, 10 * records), 5.0, 4, runs_per_chunk
+        RUNS,
+        {"a.weight": (2, 3), "b.weight": (3,)},
+        ["a"],
+        record_steps(10, 10 * records),
+        5.0,
+        updates=4,
+        runs_per_chunk=runs_per_chunk,
     )
 
 

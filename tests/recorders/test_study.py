@@ -104,9 +104,47 @@ def test_the_schedule_is_recorded_as_asked_and_as_done(study: Path) -> None:
     np.testing.assert_allclose(iterative.actual_sparsity, iterative.target_sparsity, atol=0.5 / total + 1e-6)
     assert iterative.actual_sparsity.values[-1] == pytest.approx(targets[2], abs=1 / total)  # its step came before 36
     static = dataset.sel(run="random-s0.9-seed0")
-    assert static.update_step.isnull().all()
+    assert static.update_step.values.tolist() == [0, 16, 32, 36]  # the probe looked at its load
+    assert static.pruned.isnull().all()
     assert (static.active_weights.sum("parameter") == 158).all()
     assert (dataset.sel(run="dense-s0-seed0").active_weights.sum("parameter") == total).all()
+
+
+def test_the_burden_is_recorded_and_adds_up(study: Path) -> None:
+    dataset = load(study)
+    iterative = dataset.sel(run=[r for r in dataset.run.values if r.startswith("iterative")])
+    total = iterative.fit + iterative.compensation + iterative.covariance
+    np.testing.assert_allclose(total, iterative.new_fit, rtol=1e-9)
+    relaxed = iterative.relaxed_fit + iterative.relaxed_compensation + iterative.relaxed_covariance
+    np.testing.assert_allclose(relaxed, iterative.relaxed_new_fit, rtol=1e-9)
+    assert iterative.relaxed_new_fit.isnull().all(["run", "target"]).values.tolist() == [False, False, False, True]
+    layers = iterative.layer_fit + iterative.layer_compensation + iterative.layer_covariance
+    np.testing.assert_allclose(layers, iterative.layer_new_fit, rtol=1e-9, atol=1e-15)
+    assert (iterative.compensation.isel(update=0) == 0).all()  # the first update removes nothing
+    assert (iterative.compensation.isel(update=slice(1, None)) > 0).all()
+    assert (iterative.fit.sel(target="dense").isel(update=0) == 0).all()
+    assert (iterative.overlap.isel(update=-1) == 1).all()
+    assert (iterative.overlap.diff("update") > 0).all()
+    static = dataset.sel(run=[r for r in dataset.run.values if not r.startswith("iterative")])
+    assert static.fit.isnull().all()
+    assert static.overlap.isnull().all()
+    assert dataset.load_inputs.notnull().all()
+    assert (dataset.load_inputs.sel(quantile=1) <= 64).all()
+
+
+def test_probing_changes_no_bit_of_the_training(study: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, strategies=("iterative", "random"), sparsities=(0.9,), seeds=(0,))
+    for every in (0, 2):
+        store = tmp_path / f"{every}.zarr"
+        record(replace(settings, probe_every=every), store)
+        mine, probed = load(store), load(study).sel(run=load(store).run)
+        for name in ("loss", "gradient_norm_mean", "weight_norm", "accuracy"):
+            np.testing.assert_array_equal(mine[name], probed[name])
+        masks = [xr.open_zarr(s, group="fig2/masks").load()["hidden1.weight"] for s in (store, study)]
+        np.testing.assert_array_equal(masks[0][0], masks[1][load(study).run == "iterative-s0.9-seed0"][0])
+    assert "fit" not in load(tmp_path / "0.zarr")
+    looked = load(tmp_path / "2.zarr").fit.sel(run="iterative-s0.9-seed0", target="labels")
+    assert looked.notnull().values.tolist() == [True, False, True, False]
 
 
 def test_dense_and_static_gradients_differ_where_weights_are_pruned(study: Path) -> None:
@@ -259,7 +297,7 @@ def test_one_run_without_its_mask_does_not_fail_its_stack(study: Path, tmp_path:
 
 
 def test_static_runs_of_a_stack_have_no_mask_updates(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative", "random"), seeds=(0,), epochs=1)
+    settings = replace(SETTINGS, strategies=("iterative", "random"), seeds=(0,), epochs=1, probe_every=0)
     record_study(settings, tmp_path / "s.zarr", name="fig2", using=replace(CPU, stacked=True))
     dataset = load(tmp_path / "s.zarr")
     static = dataset.strategy == "random"

@@ -22,7 +22,9 @@ from recorders.store import create_recording
 from recorders.worker import Assignment, Place, Worker
 
 Array = npt.NDArray[np.float64]
-SETTINGS = Settings(hidden=(12, 7), epochs=3, interval=5, learning_rate=0.01, sparsities=(0.7,), seeds=(3,))
+SETTINGS = Settings(
+    hidden=(12, 7), epochs=3, interval=5, learning_rate=0.01, sparsities=(0.7,), seeds=(3,), probe_every=0
+)
 RUNS = [Run("iterative", 0.7, 3), Run("random", 0.7, 3, "global"), Run("dense", 0.0, 3)]
 NAMES = ["hidden1.weight", "hidden2.weight", "output.weight"]
 

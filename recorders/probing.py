@@ -1,0 +1,78 @@
+"""Probes the mask updates of a cohort while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from recorders.cohort import Cohort
+from recorders.mask import Masks
+from recorders.overlap import MaskHistory
+from recorders.probe import MaskProbe, Values
+from recorders.updates import MaskUpdate
+
+Rows = npt.NDArray[np.float64]
+
+
+class CohortProbe:
+    """Measures the burden of a cohort's mask updates.
+
+    Parameters
+    ----------
+    probe : MaskProbe
+        Of the cohort's architecture.
+    cohort : Cohort
+        The networks.
+    pruned : iterable of int
+        Positions of the runs whose masks change; of the others only the survivors' load is measured.
+    every : int
+        Probe every so many updates.
+    """
+
+    def __init__(self, probe: MaskProbe, cohort: Cohort, pruned: Iterable[int], every: int) -> None:
+        self._probe, self._cohort, self._every = probe, cohort, every
+        self._histories = {run: MaskHistory(cohort.run_masks(run)) for run in pruned}
+        self._updates = 0
+        self._unrelaxed: list[tuple[MaskUpdate, dict[int, tuple[Masks, Masks]]]] = []
+
+    def look(self, update: MaskUpdate) -> None:
+        """Measure an update that was just made; it stays open until `relax`."""
+        due = self._updates % self._every == 0
+        self._updates += 1
+        changes = {run: history.advance(self._cohort.run_masks(run)) for run, history in self._histories.items()}
+        if not due:
+            return
+        found: dict[int, Values] = {}
+        for run in range(self._cohort.runs):
+            weights = self._cohort.run_dense(run)
+            if run in changes:
+                found[run] = self._probe.look(weights, *changes[run])
+            else:
+                found[run] = self._probe.load(weights, self._cohort.run_masks(run))
+        update.values |= self._stacked(found)
+        if changes:
+            update.closed = False
+            self._unrelaxed.append((update, changes))
+
+    def relax(self) -> None:
+        """Measure the updates since the last record again, with the weights of now."""
+        for update, changes in self._unrelaxed:
+            found = {run: self._probe.relax(self._cohort.run_dense(run), *masks) for run, masks in changes.items()}
+            update.values |= self._stacked(found)
+            update.closed = True
+        self._unrelaxed = []
+
+    def overlaps(self) -> dict[int, Rows]:
+        """Jaccard index of the mask after each update and the final mask, by run; shape (update,)."""
+        return {run: history.overlaps() for run, history in self._histories.items()}
+
+    def _stacked(self, found: dict[int, Values]) -> dict[str, Rows]:
+        """Give every value a leading run axis, NaN for runs that do not have it."""
+        likes = {name: value for values in found.values() for name, value in values.items()}
+        stacked = {name: np.full((self._cohort.runs, *like.shape), np.nan) for name, like in likes.items()}
+        for run, values in found.items():
+            for name, value in values.items():
+                stacked[name][run] = value.cpu().numpy()
+        return stacked

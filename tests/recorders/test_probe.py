@@ -1,0 +1,154 @@
+"""The probe against a slow, obvious evaluation of the network under every mask."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import one_hot
+from torchvision.models import VisionTransformer
+
+from recorders.contract import QUANTILES
+from recorders.decomposition import PARTS, TERMS, Outputs, parts, terms
+from recorders.mlp import mlp
+from recorders.pieces import FixedInput
+from recorders.probe import MaskProbe
+from recorders.prunable import prunable_parameters
+
+Masks = dict[str, torch.Tensor]
+
+
+def convolutional() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 6 * 6, 8), nn.Dropout(0.5), nn.Linear(8, 4)
+    )
+
+
+def transformer() -> nn.Module:
+    model = VisionTransformer(8, 4, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=4)
+    nn.init.normal_(model.heads.head.weight)  # torchvision starts it at 0
+    return model
+
+
+MODELS = {"mlp": lambda: mlp((1, 8, 8), 4, hidden=(9, 7)), "conv": convolutional, "vit": transformer}
+
+
+def case(name: str, seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor, Masks, Masks]:
+    torch.manual_seed(seed)
+    model = MODELS[name]()
+    images = torch.randn(20, 3 if name == "vit" else 1, 8, 8)
+    images[:, :, 0] = 0.5  # a constant border
+    shapes = {n: p.shape for n, p in prunable_parameters(model).items()}
+    old, new = ({n: torch.rand(s) > 0.4 for n, s in shapes.items()} for _ in range(2))
+    return model, images, torch.randint(0, 4, (20,)), old, new
+
+
+def evaluated(model: nn.Module, images: torch.Tensor, masks: Masks | None) -> torch.Tensor:
+    copy = deepcopy(model).double().eval()
+    if masks is not None:
+        for name, mask in masks.items():
+            copy.get_parameter(name).data *= mask
+    with torch.no_grad():
+        return copy(images.double()).softmax(-1)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("seed", range(3))
+def test_outputs_agree_with_evaluating_the_network_under_every_mask(name: str, seed: int) -> None:
+    model, images, labels, old, new = case(name, seed)
+    found = MaskProbe(model, images, labels).look(dict(model.named_parameters()), old, new)
+    masks = (old, new, {n: old[n] & new[n] for n in old}, {n: old[n] | new[n] for n in old})
+    outputs = Outputs(*(evaluated(model, images, m) for m in masks))
+    targets = (one_hot(labels, 4).double(), evaluated(model, images, None))
+    expected = torch.stack([terms(outputs, t) for t in targets], dim=1)
+    for term, row in zip(TERMS, expected, strict=True):
+        torch.testing.assert_close(found[term], row, rtol=1e-9, atol=1e-14)
+    for part, row in zip(PARTS, parts(outputs), strict=True):
+        torch.testing.assert_close(found[part], row, rtol=1e-9, atol=1e-12)
+    residual = found["fit"] + found["compensation"] + found["covariance"] - found["new_fit"]
+    assert float((residual / found["new_fit"]).abs().max()) < 1e-9
+
+
+def test_layers_agree_with_their_definition() -> None:
+    model, images, labels, old, new = case("mlp")
+    found = MaskProbe(model, images, labels).look(dict(model.named_parameters()), old, new)
+    p = {n: t.detach().double().numpy() for n, t in model.named_parameters()}
+    a = images.double().flatten(1).numpy()
+    for i, layer in enumerate(("hidden1", "hidden2", "output")):
+        w, m, k = p[f"{layer}.weight"], old[f"{layer}.weight"].numpy(), new[f"{layer}.weight"].numpy()
+        missing, change, lost = a @ (w * ~m).T, a @ (w * m - w * k).T, a @ (w * (m & ~k)).T
+        square = lambda v: (v**2).sum() / len(v)  # noqa: E731
+        expected = {
+            "fit": square(missing),
+            "compensation": square(change),
+            "covariance": 2 * (missing * change).sum() / len(a),
+            "new_fit": square(a @ (w * ~k).T),
+            "lost": square(lost),
+            "recovered": 1 - square(change) / square(lost),
+        }
+        for name, value in expected.items():
+            assert float(found[f"layer_{name}"][i]) == pytest.approx(value, rel=1e-9), (layer, name)
+        a = np.maximum(a @ (w * m).T + p[f"{layer}.bias"], 0)
+
+
+def test_layers_that_are_not_linear_have_no_split() -> None:
+    model, images, labels, old, new = case("conv")
+    found = MaskProbe(model, images, labels).look(dict(model.named_parameters()), old, new)
+    assert found["layer_fit"].isnan().tolist() == [True, False, False]
+
+
+def test_nothing_changed_is_zero_and_all_masks_agree() -> None:
+    model, images, labels, old, _ = case("mlp")
+    found = MaskProbe(model, images, labels).look(dict(model.named_parameters()), old, old)
+    for name in ("compensation", "covariance", "burden", "lost", "regained", "recovered", "layer_lost", "layer_burden"):
+        assert not found[name].any(), name
+    torch.testing.assert_close(found["fit"], found["new_fit"], rtol=1e-12, atol=0)
+
+
+def test_relaxation_is_the_same_decomposition_with_later_weights() -> None:
+    model, images, labels, old, new = case("mlp")
+    later = {n: p + 0.1 for n, p in model.named_parameters()}
+    probe = MaskProbe(model, images, labels)
+    relaxed, again = probe.relax(later, old, new), probe.look(later, old, new)
+    for term in TERMS:
+        assert torch.equal(relaxed[f"relaxed_{term}"], again[term])
+
+
+def test_the_load_by_brute_force() -> None:
+    model, images, labels, _, new = case("mlp")
+    new["hidden1.weight"][2] = False
+    with torch.no_grad():
+        model.hidden1.bias[2] = -1.0
+    found = MaskProbe(model, images, labels).load(dict(model.named_parameters()), new)
+    w, m = model.hidden1.weight.detach().double().numpy(), new["hidden1.weight"].numpy()
+    hidden = np.maximum(
+        images.double().flatten(1).numpy() @ (w * m).T + model.hidden1.bias.detach().double().numpy(), 0
+    )
+    np.testing.assert_allclose(found["load_inputs"][0], np.quantile(m.sum(1), QUANTILES))
+    np.testing.assert_allclose(found["load_weight_norm"][0], np.quantile(np.linalg.norm(w * m, axis=1), QUANTILES))
+    np.testing.assert_allclose(found["load_activation"][0], np.quantile(np.abs(hidden).mean(0), QUANTILES), rtol=1e-9)
+    assert int(found["dead_units"][0]) == (hidden == 0).all(0).sum() >= 1
+
+
+def test_the_network_its_mode_and_the_generators_are_left_alone() -> None:
+    model, images, labels, old, new = case("conv")
+    calls: list[int] = []
+    model[0].register_forward_hook(lambda *_: calls.append(1))
+    state, weights = torch.random.get_rng_state(), deepcopy(model.state_dict())
+    MaskProbe(model, images, labels).look(dict(model.named_parameters()), old, new)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert model.training
+    assert not calls
+    assert all(torch.equal(a, b) for a, b in zip(weights.values(), model.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.05, 0.5, 1.0])
+def test_sparse_and_dense_products_agree(density: float) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(30, 40, dtype=torch.float64)
+    inputs[:, ::3] = 2.0
+    weight = torch.randn(25, 40, dtype=torch.float64) * (torch.rand(25, 40) < density)
+    torch.testing.assert_close(FixedInput(inputs).product(weight), inputs @ weight.T, rtol=1e-12, atol=1e-12)
