@@ -56,11 +56,7 @@ def terms(outputs: Outputs, target: torch.Tensor) -> torch.Tensor:
         do not grow with the batch. ``new_fit`` is computed from its own definition, not as the sum of the others.
         ``burden`` = compensation / (fit + compensation), 0 where both are.
     """
-    residual, change = target - outputs.old, outputs.old - outputs.new
-    fit, compensation = _square(residual), _square(change)
-    total = fit + compensation
-    burden = torch.where(total > 0, compensation / total, torch.zeros_like(total))
-    return torch.stack([fit, compensation, 2 * _inner(residual, change), _square(target - outputs.new), burden])
+    return _terms(target - outputs.old, outputs.old - outputs.new, target - outputs.new)
 
 
 def parts(outputs: Outputs) -> torch.Tensor:
@@ -85,16 +81,41 @@ def parts(outputs: Outputs) -> torch.Tensor:
     ]
     pairs.append(((pairs[0][0] + pairs[1][0]) / 2, (pairs[0][1] + pairs[1][1]) / 2))
     change = _square(outputs.old - outputs.new)
-    columns = []
-    for lost, regained in pairs:
-        size, returned = _square(lost), _square(regained)
-        idle = torch.where(returned == 0, torch.zeros_like(size), torch.full_like(size, torch.nan))
-        columns.append(torch.stack([size, returned, torch.where(size > 0, 1 - change / size, idle)]))
-    return torch.stack(columns, dim=1)
+    return torch.stack([_parts(_square(lost), _square(regained), change) for lost, regained in pairs], dim=1)
+
+
+def layer_split(lost: torch.Tensor, regained: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """Decompose a linear layer's output at given inputs; the target is what all its weights give.
+
+    Parameters
+    ----------
+    lost, regained, rest : Tensor, shape (sample, unit)
+        What comes from weights that only the old mask, only the new one, or neither keeps.
+
+    Returns
+    -------
+    Tensor of float64, shape (8,)
+        `TERMS`, then `PARTS`; here they do not depend on the order.
+    """
+    change = lost - regained
+    found = _terms(regained + rest, change, lost + rest)
+    return torch.cat([found, _parts(_square(lost), _square(regained), found[1])])
+
+
+def _terms(residual: torch.Tensor, change: torch.Tensor, new_residual: torch.Tensor) -> torch.Tensor:
+    fit, compensation = _square(residual), _square(change)
+    total = fit + compensation
+    burden = torch.where(total > 0, compensation / total, torch.zeros_like(total))
+    return torch.stack([fit, compensation, 2 * _inner(residual, change), _square(new_residual), burden])
+
+
+def _parts(lost: torch.Tensor, regained: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    idle = torch.where(regained == 0, torch.zeros_like(lost), torch.full_like(lost, torch.nan))
+    return torch.stack([lost, regained, torch.where(lost > 0, 1 - change / lost, idle)])
 
 
 def _inner(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return (left * right).sum() / len(left)
+    return torch.dot(left.reshape(-1), right.reshape(-1)) / len(left)
 
 
 def _square(vector: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,10 @@ weights (what was lost, what returned) cost little.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import sparse
 
@@ -35,22 +37,22 @@ class Pieces:
     regained: torch.Tensor
     rest: torch.Tensor
 
-    @property
+    @cached_property
     def old(self) -> torch.Tensor:
         """From what the old mask keeps."""
         return self.both + self.lost
 
-    @property
+    @cached_property
     def new(self) -> torch.Tensor:
         """From what the new mask keeps."""
         return self.both + self.regained
 
-    @property
+    @cached_property
     def either(self) -> torch.Tensor:
         """From what at least one mask keeps."""
         return self.old + self.regained
 
-    @property
+    @cached_property
     def dense(self) -> torch.Tensor:
         """From all weights."""
         return self.either + self.rest
@@ -72,7 +74,11 @@ class FixedInput:
         )  # a border of pixels that are the same on the whole batch needs no product
         self._constant = flat[0, ~self._varies]
         self._inputs = flat[:, self._varies].contiguous()
-        self._transposed = np.ascontiguousarray(self._inputs.cpu().numpy().T)
+
+    @cached_property
+    def _transposed(self) -> npt.NDArray[np.float64]:
+        """In the order that a sparse product reads."""
+        return np.ascontiguousarray(self._inputs.numpy().T)
 
     def pieces(self, weight: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> Pieces:
         """Cut the layer's output.
@@ -91,5 +97,5 @@ class FixedInput:
         """Multiply the input with a weight; shape (sample, unit)."""
         varying, constant = weight[:, self._varies], weight[:, ~self._varies] @ self._constant
         if weight.device.type == "cpu" and int(torch.count_nonzero(varying)) < _SPARSE * varying.numel():
-            return torch.from_numpy(sparse.csr_matrix(varying.numpy()) @ self._transposed).T + constant
+            return torch.from_numpy(sparse.csr_matrix(varying.numpy()) @ self._transposed).T.contiguous() + constant
         return self._inputs @ varying.T + constant

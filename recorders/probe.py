@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.functional import one_hot
 
 from recorders.contract import QUANTILES, InputError
-from recorders.decomposition import PARTS, TERMS, Outputs, parts, terms
+from recorders.decomposition import PARTS, TERMS, Outputs, layer_split, parts, terms
 from recorders.load import load_quantiles, unit_activations, unit_inputs, unit_weight_norms
 from recorders.pieces import FixedInput, Pieces
 from recorders.prunable import hidden_layers, prunable_parameters
@@ -72,7 +71,7 @@ class MaskProbe:
         Parameters
         ----------
         weights : mapping of str to Tensor
-            Every parameter by name; prunable ones dense.
+            Every parameter by name, prunable ones dense; buffers that change while training (batch norm's statistics).
         old, new : mapping of str to Tensor of bool
             The masks before and after the update.
 
@@ -83,17 +82,30 @@ class MaskProbe:
             ``layer_*`` of shape (parameter,); and the new mask's `load`.
         """
         with torch.no_grad():
-            wide = {name: w.detach().double() for name, w in weights.items()}
-            found = self._around(wide, old, new, layerwise=True)
-            by_order = dict(zip(PARTS, parts(found.outputs), strict=True))
-            return self._terms(found.outputs, found.dense) | by_order | found.layers | found.load
+            wide = _widened(weights)
+            first = self._pieces(wide, old, new)
+            before = self._forward(wide, old, first.old if first else None)
+            layers = self._layers(wide, old, new, first)  # reads the inputs that pass left behind
+            both, either = ({n: old[n] & new[n] for n in old}, {n: old[n] | new[n] for n in old})
+            outputs = Outputs(
+                old=before,
+                both=self._forward(wide, both, first.both if first else None),
+                either=self._forward(wide, either, first.either if first else None),
+                new=self._forward(wide, new, first.new if first else None),
+            )
+            load = self._load(wide, new)  # reads the activations that pass left behind
+            found = self._terms(outputs, self._dense(wide, old, first))
+            return found | dict(zip(PARTS, parts(outputs), strict=True)) | layers | load
 
     def relax(self, weights: Weights, old: Masks, new: Masks) -> Values:
         """Decompose the same update again with weights that have moved on: ``relaxed_*`` of shape (target,)."""
         with torch.no_grad():
-            wide = {name: w.detach().double() for name, w in weights.items()}
-            found = self._around(wide, old, new, layerwise=False)
-            return {f"relaxed_{name}": value for name, value in self._terms(found.outputs, found.dense).items()}
+            wide = _widened(weights)
+            first = self._pieces(wide, old, new)
+            before = self._forward(wide, old, first.old if first else None)
+            after = self._forward(wide, new, first.new if first else None)
+            found = self._terms(Outputs(before, after, before, after), self._dense(wide, old, first))
+            return {f"relaxed_{name}": value for name, value in found.items()}
 
     def load(self, weights: Weights, masks: Masks) -> Values:
         """Measure the survivors' load under one mask.
@@ -106,32 +118,21 @@ class MaskProbe:
             layers without a weight of their own.
         """
         with torch.no_grad():
-            wide = {name: w.detach().double() for name, w in weights.items()}
+            wide = _widened(weights)
             first = None
             if self._first is not None:
                 first = self._first_input.product(wide[self._first] * masks[self._first])
             self._forward(wide, masks, first)
             return self._load(wide, masks)
 
-    def _around(self, wide: Weights, old: Masks, new: Masks, *, layerwise: bool) -> _Around:
-        first = None
-        if self._first is not None:
-            first = self._first_input.pieces(wide[self._first], old[self._first], new[self._first])
+    def _pieces(self, wide: Weights, old: Masks, new: Masks) -> Pieces | None:
+        if self._first is None:
+            return None
+        return self._first_input.pieces(wide[self._first], old[self._first], new[self._first])
 
-        def forward(masks: Masks, shared: str) -> torch.Tensor:
-            return self._forward(wide, masks, None if first is None else getattr(first, shared))
-
-        everything = {name: torch.ones_like(mask) for name, mask in old.items()}
-        before = forward(old, "old")
-        layers = self._layers(wide, old, new, first) if layerwise else {}
-        outputs = Outputs(
-            old=before,
-            both=forward({n: old[n] & new[n] for n in old}, "both"),
-            either=forward({n: old[n] | new[n] for n in old}, "either"),
-            new=forward(new, "new"),
-        )
-        load = self._load(wide, new) if layerwise else {}
-        return _Around(outputs, forward(everything, "dense"), layers, load)
+    def _dense(self, wide: Weights, like: Masks, first: Pieces | None) -> torch.Tensor:
+        everything = {name: torch.ones_like(mask) for name, mask in like.items()}
+        return self._forward(wide, everything, first.dense if first else None)
 
     def _forward(self, wide: Weights, masks: Masks, first: torch.Tensor | None) -> torch.Tensor:
         """Softmax outputs under a mask; `first`: the shared first layer's output without bias, if there is one."""
@@ -148,14 +149,14 @@ class MaskProbe:
         columns = []
         for name in self._names:
             if name == self._first and first is not None:
-                pieces = first
+                split = layer_split(first.lost, first.regained, first.rest)
             elif isinstance(self._owners[name], nn.Linear) and name in self._inputs:
-                pieces = FixedInput(self._inputs[name]).pieces(wide[name], old[name], new[name])
+                weight, inputs = wide[name], FixedInput(self._inputs[name])
+                gone = (old[name] & ~new[name], new[name] & ~old[name], ~(old[name] | new[name]))
+                split = layer_split(*(inputs.product(weight * kept) for kept in gone))
             else:
-                columns.append(torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64))
-                continue
-            outputs = Outputs(old=pieces.old, new=pieces.new, both=pieces.both, either=pieces.either)
-            columns.append(torch.cat([terms(outputs, pieces.dense), parts(outputs)[:, -1]]).cpu())
+                split = torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)
+            columns.append(split.cpu())
         table = torch.stack(columns, dim=1)
         return {f"layer_{name}": row for name, row in zip((*TERMS, *PARTS), table, strict=True)}
 
@@ -200,12 +201,8 @@ class MaskProbe:
         self._outputs[name] = output[0] if isinstance(output, tuple) else output
 
 
-@dataclass(frozen=True)
-class _Around:
-    outputs: Outputs
-    dense: torch.Tensor
-    layers: Values
-    load: Values
+def _widened(weights: Weights) -> dict[str, torch.Tensor]:
+    return {n: w.detach().double() if w.is_floating_point() else w.detach() for n, w in weights.items()}
 
 
 def _quiet_copy(model: nn.Module) -> nn.Module:

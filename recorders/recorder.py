@@ -288,7 +288,8 @@ class Recorder:
         self._unrelaxed = []
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        return {name.removesuffix("_orig"): p for name, p in self._model.named_parameters()}
+        buffers = {name: b for name, b in self._model.named_buffers() if not name.endswith("_mask")}
+        return {name.removesuffix("_orig"): p for name, p in self._model.named_parameters()} | buffers
 
     def _roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""

@@ -1,0 +1,75 @@
+"""What does probing the burden add to a recorded run? Peer: the same run without a probe.
+
+Run ``python benchmarks/probe.py DATA_ROOT``. The limits the project set itself: 25 % with every mask update probed, 10 %
+with every fourth.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from interleaved import machine, ratios
+
+from recorders.data import DataSet, load
+from recorders.layout import Layout, record_steps
+from recorders.plan import Run
+from recorders.presets import preset
+from recorders.settings import Settings
+from recorders.store import create_recording
+from recorders.training import pruning_schedule, steps_per_epoch
+from recorders.worker import Assignment, Place, Worker
+
+
+def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callable[[], None]:
+    steps = steps_per_epoch(settings, len(data.train_labels)) * settings.epochs
+    worker = Worker(store, settings, data, torch.device("cpu"))
+    shapes = {
+        "hidden1.weight": (300, data.image_shape[1] ** 2),
+        "hidden2.weight": (100, 300),
+        "output.weight": (10, 100),
+    }
+    name = f"{run.strategy}-{settings.probe_every}-{settings.probe_size}"
+    updates = len(pruning_schedule(settings, 0.0, steps).updates())
+    layers = ["hidden1", "hidden2"]
+    probed = settings.probe_every > 0
+    layout = Layout([run.coordinates()], shapes, layers, record_steps(10, steps), 1.0, updates, probed)
+    create_recording(store, name, layout, config={}, provenance={})
+
+    def go() -> None:
+        outcome = worker.run(Assignment([Place(name, 0)], [run], [None]))[0]
+        assert not outcome.reason, outcome
+
+    return go
+
+
+def main() -> None:
+    """Print one table per data set and strategy."""
+    torch.set_num_threads(1)
+    print(f"{machine()}; whole recorded runs, 7 interleaved rounds")
+    for name, epochs in (("digits", 20), ("mnist", 1)):
+        base = replace(preset("fig2", name), epochs=epochs)
+        data = load(name, Path(sys.argv[1]), offline=True).padded(base.image_size).normalised()
+        for run in (Run("iterative", 0.9, 0), Run("dense", 0.0, 0)):
+            with tempfile.TemporaryDirectory() as folder:
+                kinds = {
+                    "no probe": (0, 1024),
+                    "every update": (1, 1024),
+                    "every 4th": (4, 1024),
+                    "every update, 128 images": (1, 128),
+                }
+                pieces = {
+                    kind: training(
+                        replace(base, probe_every=every, probe_size=size), data, run, Path(folder) / "s.zarr"
+                    )
+                    for kind, (every, size) in kinds.items()
+                }
+                print(f"\n### {name}, {run.strategy}\n\n{ratios(pieces, 'no probe', rounds=7, repeats=1)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
