@@ -1,7 +1,6 @@
 """What does probing the burden add to a recorded run? Peer: the same run without a probe.
 
-Run ``python benchmarks/probe.py DATA_ROOT``. The limits the project set itself: 25 % with every mask update probed, 10 %
-with every fourth.
+Run ``python benchmarks/probe.py DATA_ROOT``. Our limits: 25 % with every mask update probed, 10 % with every fourth.
 """
 
 from __future__ import annotations

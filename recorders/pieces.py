@@ -69,11 +69,9 @@ class FixedInput:
 
     def __init__(self, inputs: torch.Tensor) -> None:
         flat = inputs.reshape(-1, inputs.shape[-1])
-        self._varies = (flat != flat[0]).any(
-            0
-        )  # a border of pixels that are the same on the whole batch needs no product
-        self._constant = flat[0, ~self._varies]
-        self._inputs = flat[:, self._varies].contiguous()
+        varies = (flat != flat[0]).any(0)  # pixels that are the same on the whole batch need no product
+        self._varying, self._constant = varies.nonzero().squeeze(1), (~varies).nonzero().squeeze(1)
+        self._inputs, self._values = flat[:, self._varying], flat[0, self._constant]
 
     @cached_property
     def _transposed(self) -> npt.NDArray[np.float64]:
@@ -90,12 +88,22 @@ class FixedInput:
         old, new : Tensor of bool, shape (unit, input)
             The masks before and after an update.
         """
-        cuts = (old & new, old & ~new, new & ~old, ~(old | new))
-        return Pieces(*(self.product(weight * kept) for kept in cuts))
+        varying, constant = (
+            [t.index_select(1, i) for t in (weight, old, new)] for i in (self._varying, self._constant)
+        )
+        return Pieces(*(self._product(v, c) for v, c in zip(_cut(*varying), _cut(*constant), strict=True)))
 
     def product(self, weight: torch.Tensor) -> torch.Tensor:
         """Multiply the input with a weight; shape (sample, unit)."""
-        varying, constant = weight[:, self._varies], weight[:, ~self._varies] @ self._constant
-        if weight.device.type == "cpu" and int(torch.count_nonzero(varying)) < _SPARSE * varying.numel():
-            return torch.from_numpy(sparse.csr_matrix(varying.numpy()) @ self._transposed).T.contiguous() + constant
-        return self._inputs @ varying.T + constant
+        return self._product(weight.index_select(1, self._varying), weight.index_select(1, self._constant))
+
+    def _product(self, varying: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+        fixed = constant @ self._values
+        if varying.device.type == "cpu" and int(torch.count_nonzero(varying)) < _SPARSE * varying.numel():
+            return torch.from_numpy(sparse.csr_matrix(varying.numpy()) @ self._transposed).T.contiguous() + fixed
+        return self._inputs @ varying.T + fixed
+
+
+def _cut(weight: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> list[torch.Tensor]:
+    """Cut a weight by who keeps it: both masks, only the old one, only the new one, neither."""
+    return [weight * kept for kept in (old & new, old & ~new, new & ~old, ~(old | new))]
