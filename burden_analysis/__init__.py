@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from burden_analysis.comparison import compare_sparsities as compare_sparsities
     from burden_analysis.comparison import compare_strategies as compare_strategies
     from burden_analysis.curves import separation as separation
+    from burden_analysis.decomposition import burden_decomposition as burden_decomposition
     from burden_analysis.endpoints import endpoint as endpoint
     from burden_analysis.indicators import INDICATORS as INDICATORS
     from burden_analysis.indicators import cumulative_mean as cumulative_mean
     from burden_analysis.indicators import global_norm as global_norm
     from burden_analysis.indicators import per_active_weight as per_active_weight
     from burden_analysis.indicators import series as series
+    from burden_analysis.probe import PROBE_INDICATORS as PROBE_INDICATORS
     from burden_analysis.study import missing_runs as missing_runs
     from burden_analysis.study import open_study as open_study
 
@@ -28,6 +30,8 @@ _HOME = {
     "compare_strategies": "comparison",
     "separation": "curves",
     "INDICATORS": "indicators",
+    "PROBE_INDICATORS": "probe",
+    "burden_decomposition": "decomposition",
     "cumulative_mean": "indicators",
     "endpoint": "endpoints",
     "global_norm": "indicators",
@@ -39,7 +43,9 @@ _HOME = {
 
 __all__ = [
     "INDICATORS",
+    "PROBE_INDICATORS",
     "Comparison",
+    "burden_decomposition",
     "compare_sparsities",
     "compare_strategies",
     "cumulative_mean",

@@ -231,15 +231,17 @@ def _write_all(store: Path, folder: Path, command: str) -> Path:
     from burden_analysis import open_study
     from recorders.disk import disk_errors
     from reports import write_report
+    from reports.burden_figure import burden_figures
     from reports.report import default_figures
 
     dataset = open_study(store)
     comparisons = _comparisons(dataset)
-    figures = default_figures(dataset)
+    figures, burden = default_figures(dataset), burden_figures(dataset)
     with disk_errors(folder):
-        for number, drawn in enumerate(figures, start=1):
-            drawn.save_all(folder, "figure2" if number == 1 else f"figure2-{number}")
-        return write_report(dataset, comparisons, folder, command=command, figures=figures)
+        for stem, pages in (("figure2", figures), ("burden", burden)):
+            for number, drawn in enumerate(pages, start=1):
+                drawn.save_all(folder, stem if number == 1 else f"{stem}-{number}")
+        return write_report(dataset, comparisons, folder, command=command, figures=figures, burden=burden)
 
 
 def _claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from burden_analysis.cells import cells, check_strategies, complete_runs
 from burden_analysis.endpoints import endpoint
+from burden_analysis.probe import STATIC, needs_updates, require_updates, static_strategies
 from burden_analysis.result import Comparison, Outcome
 from burden_analysis.sparsity_tests import sparsity_outcome, sparsity_rows
 from burden_analysis.strategy_tests import strategy_outcome, strategy_rows
@@ -75,13 +76,16 @@ def compare_strategies(
     Raises
     ------
     InputError
-        Unknown names; fewer than two strategies; no sparsity at which all of them have a complete run in one seed; two
+        Unknown names; fewer than two strategies; a term of mask updates with a static strategy, which has none; no
+        sparsity at which all of them have a complete run in one seed; two
         runs in one cell; values without a logarithm.
     """
     _check_alpha(alpha)
     if len(order) < 2:
         raise InputError(f"order {tuple(order)} names fewer than two strategies: there is nothing to compare")
     check_strategies(dataset, order)
+    if without := _without_updates(dataset, indicator, order):
+        raise InputError(f"{indicator} needs mask updates ({', '.join(without)}): {STATIC}")
     found, excluded = _endpoints(dataset, indicator, order, window, scale, paired_by)
     found, gaps = _with_full_blocks(found, paired_by)
     table = strategy_rows(found, scale, alpha)
@@ -142,12 +146,17 @@ def compare_sparsities(
     Raises
     ------
     InputError
-        Unknown names; no strategy with two sparsities in one seed; two runs in one cell; values without a logarithm.
+        Unknown names; a term of mask updates with a static strategy; no strategy with two sparsities in one seed; two
+        runs in one cell; values without a logarithm.
     """
     _check_alpha(alpha)
     known = list(dict.fromkeys(map(str, dataset["strategy"].to_numpy())))
     asked = known if strategy is None else [strategy]
     check_strategies(dataset, asked)
+    without = _without_updates(dataset, indicator, asked)
+    if strategy in without:
+        raise InputError(f"{indicator} needs mask updates ({strategy}): {STATIC}")
+    asked = [name for name in asked if name not in without]
     found, excluded = _endpoints(dataset, indicator, asked, window, scale, paired_by)
     found = found.with_several_sparsities()
     if not found.strategies:
@@ -168,8 +177,16 @@ def compare_sparsities(
         by="sparsity",
         paired_by=paired_by,
         seeds=found.seeds,
-        excluded=excluded,
+        excluded=tuple(f"{name}: {STATIC}" for name in without) + excluded,
     )
+
+
+def _without_updates(dataset: xr.Dataset, indicator: str, strategies: Sequence[str]) -> list[str]:
+    """Strategies that cannot have an indicator, since their mask never changes."""
+    if not needs_updates(indicator):
+        return []
+    require_updates(dataset)
+    return static_strategies(dataset, strategies)
 
 
 def _check_alpha(alpha: float) -> None:

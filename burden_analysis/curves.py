@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.stats import t as student
 
 from burden_analysis.cells import check_strategies, check_unique, complete_runs, run_table
-from burden_analysis.indicators import series
+from burden_analysis.indicators import record_series
 from recorders.contract import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -54,8 +54,8 @@ def separation(
     Raises
     ------
     InputError
-        Unknown names, a sparsity that was not run, no pair of complete runs, two runs in one cell, or values without a
-        logarithm.
+        Unknown names, an indicator of mask updates, a sparsity that was not run, no pair of complete runs, two runs in
+        one cell, or values without a logarithm.
     """
     if not 0 < level < 1:
         raise InputError(f"level {level} is no coverage: choose one in (0, 1), usually 0.95")
@@ -100,7 +100,7 @@ def _paired_logs(dataset: xr.Dataset, indicator: str, first: str, second: str) -
     """Logarithm of first / second per seed (seed, record), and the runs that have no partner."""
     table = run_table(dataset)
     check_unique(table, "seed")
-    values = series(dataset, indicator).to_numpy()
+    values = record_series(dataset, indicator).to_numpy()
     bad = np.any(values <= 0, axis=1)
     if bad.any():
         names = ", ".join(table["run_id"][bad])

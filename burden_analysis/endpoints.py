@@ -24,7 +24,8 @@ def endpoint(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: st
     indicator : str
         As in `series`.
     window : float, default 0.2
-        Share of the records that the run has committed, rounded up; 1 is the whole-training mean.
+        Share of the records that the run has committed, rounded up; 1 is the whole-training mean. For an indicator
+        of the probe: of the run's mask updates (looks, where the mask never changes) at which it has a value.
     scale : {"log", "raw"}
         Mean of log₁₀ values, or of the values.
 
@@ -45,7 +46,9 @@ def endpoint(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: st
         raise unknown_name("scale", scale, SCALES)
     values = series(dataset, indicator)
     x = values.values
-    inside = _last_share(recorded(dataset, "interval_steps").transpose("run", "record").notnull().values, window)
+    of_probe = "update" in values.dims
+    moments = values if of_probe else recorded(dataset, "interval_steps").transpose("run", "record")
+    inside = _last_share(moments.notnull().values, window)
     if indicator not in INDICATORS or INDICATORS[indicator].own_cadence:
         inside &= ~np.isnan(x)
     if scale == "log":
@@ -54,7 +57,8 @@ def endpoint(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: st
     count = inside.sum(axis=1)
     mean = np.where(inside, x, 0.0).sum(axis=1) / np.where(count > 0, count, np.nan)
     coords = {str(k): v for k, v in dataset.coords.items() if v.dims == ("run",)}
-    what = f"mean of {'log10 ' if scale == 'log' else ''}{indicator} over the last {window:.0%} of records"
+    which = "probed updates" if of_probe else "records"
+    what = f"mean of {'log10 ' if scale == 'log' else ''}{indicator} over the last {window:.0%} of {which}"
     return xr.DataArray(
         mean, coords, ("run",), indicator, {"long_name": what, "units": "1", "section": "statistics.md"}
     )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from burden_analysis.probe import PROBE_INDICATORS, probe_series
 from recorders.contract import MEASURED, InputError, base_name, mean_name, unknown_name, variable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ INDICATORS: dict[str, Indicator] = {
 
 
 def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Resolve the name of an indicator to one value per run and record.
+    """Resolve the name of an indicator to one value per run and record, or per run and mask update.
 
     Parameters
     ----------
@@ -97,11 +98,12 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
         With n_l active weights in tensor l: norms are √Σ_l x_l², means of absolute values Σ_l x_l n_l / Σ_l n_l, root
         mean squares √(Σ_l x_l² / Σ_l n_l); ``activation_rms`` is the root mean square over layers. From interval means
         (``_mean``) a global norm is the norm of the mean norms, not the mean of the norms, which is not recorded.
+        Or a key of `PROBE_INDICATORS`, such as ``compensation`` or ``covariance_dense``: what the mask probe measured.
 
     Returns
     -------
-    xarray.DataArray, shape (run, record)
-        float64, dimensionless, NaN where a run has no record; defined in science.md §5.
+    xarray.DataArray, shape (run, record); (run, update) for an indicator of the probe
+        float64, dimensionless, NaN where a run has no record; defined in science.md §5 (§6 for the probe).
 
     Raises
     ------
@@ -112,8 +114,10 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     if indicator in own:
         source = dataset[indicator]
         return source.astype(np.float64).assign_attrs(source.attrs)
+    if indicator in PROBE_INDICATORS:
+        return probe_series(dataset, indicator)
     if indicator not in INDICATORS:
-        raise unknown_name("indicator", indicator, [*INDICATORS, *own])
+        raise unknown_name("indicator", indicator, [*INDICATORS, *PROBE_INDICATORS, *own])
     rule = INDICATORS[indicator]
     values = recorded(dataset, rule.source).astype(np.float64)
     if rule.combine is not None:
@@ -121,6 +125,32 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     elif "layer" in values.dims:
         values = _over_layers(values)
     return values.rename(indicator).assign_attrs(long_name=rule.long_name, units="1", section="science.md §5")
+
+
+def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
+    """Resolve an indicator that has one value per record; as `series`, without those of the probe.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        As in `series`.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record)
+        As from `series`.
+
+    Raises
+    ------
+    InputError
+        As `series`, and for an indicator that has one value per mask update.
+    """
+    values = series(dataset, indicator)
+    if "record" not in values.dims:
+        raise InputError(f"{indicator} has one value per mask update, not per record: see burden_decomposition")
+    return values
 
 
 def global_norm(dataset: xr.Dataset, indicator: str) -> xr.DataArray:

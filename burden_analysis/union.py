@@ -12,6 +12,8 @@ import xarray as xr
 
 from recorders.contract import InputError
 
+LABELLED = ("target", "order", "quantile")  # dimensions of the mask probe, the same in every recording
+
 Index = Mapping[str, npt.NDArray[np.intp]]
 
 
@@ -27,8 +29,9 @@ def union(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
     -------
     xarray.Dataset
         `record` is the sorted union of steps, `parameter` and `layer` keep the order in which names first appear,
-        `update` is as long as the longest. What a recording lacks is NaN (text: empty), and so is a value of
-        `record` or `parameter` on which recordings disagree, such as the epoch of a step under two batch sizes.
+        `update` is as long as the longest; `target`, `order` and `quantile` are those of the recordings that were
+        probed. What a recording lacks is NaN (text: empty), and so is a value of `record` or `parameter` on which
+        recordings disagree, such as the epoch of a step under two batch sizes.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def _grid(datasets: Sequence[xr.Dataset]) -> tuple[list[Index], dict[str, int]]:
     steps = np.unique(np.concatenate([d["step"].values for d in datasets]))
     names = {
         dim: list(dict.fromkeys(chain.from_iterable(d[dim].values.tolist() for d in datasets if dim in d.sizes)))
-        for dim in ("parameter", "layer")
+        for dim in ("parameter", "layer", *LABELLED)
     }
     updates = max(d.sizes.get("update", 0) for d in datasets)
     sizes = {"run": starts[-1], "record": len(steps), "update": updates, **{k: len(v) for k, v in names.items()}}

@@ -17,6 +17,7 @@ from burden_analysis.families import (
     pair_name,
     reversed_pairs,
 )
+from burden_analysis.probe import PROBE_INDICATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -200,8 +201,9 @@ def _effect(row: pd.Series[Any]) -> str:
 def _endpoint(c: Comparison) -> str:
     values = "log10 values" if c.scale == "log" else "values"
     which = f": {', '.join(map(str, c.seeds))}" if len(c.seeds) <= _LISTED else ""
+    moments = "probed mask updates" if c.indicator in PROBE_INDICATORS else "records"
     return (
-        f"Endpoint: mean of {values} over the last {c.window:.0%} of each run's own records, "
+        f"Endpoint: mean of {values} over the last {c.window:.0%} of each run's own {moments}, "
         f"paired by {c.paired_by} ({_count(len(c.seeds), c.paired_by)}{which})."
     )
 

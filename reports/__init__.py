@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.burden_figure import burden_figure as burden_figure
     from reports.fig2 import Figure2 as Figure2
     from reports.fig2 import figure2 as figure2
     from reports.report import write_report as write_report
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Figure2": "reports.fig2",
+    "burden_figure": "reports.burden_figure",
     "figure2": "reports.fig2",
     "save_table": "reports.tables",
     "to_csv": "reports.tables",
@@ -27,7 +29,7 @@ _HOME = {
     "write_report": "reports.report",
 }
 
-__all__ = ["Figure2", "figure2", "save_table", "to_csv", "to_latex", "to_markdown", "write_report"]
+__all__ = ["Figure2", "burden_figure", "figure2", "save_table", "to_csv", "to_latex", "to_markdown", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burden_analysis import INDICATORS
+from burden_analysis import INDICATORS, PROBE_INDICATORS
 from recorders.contract import Status, base_name
 from reports.curves import BAND_SEEDS, LEVEL, SUMMARY_SEEDS, pair_counts, seed_counts
 from reports.numbers import capitalised, counted, listing, number, span
@@ -53,6 +53,8 @@ class Row:
 
 def words(indicator: str) -> str:
     """Say what an indicator is, without the way it was averaged."""
+    if indicator in PROBE_INDICATORS:
+        return PROBE_INDICATORS[indicator]
     known = INDICATORS.get(base_name(indicator))
     return known.long_name if known is not None else indicator.replace("_", " ")
 
@@ -86,7 +88,7 @@ def caption(data: pd.DataFrame, dataset: xr.Dataset, rows: Sequence[Row], order:
         *_smoothing(data, rows),
         f"Grey step line: sparsity reached by {order[0]}, mean over seeds." if _has(data, "actual sparsity") else "",
         *(f"Ratio not drawn: {reason}." for reason in data.attrs["undrawn"]),
-        _left_out(dataset, order),
+        left_out(dataset, order),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -164,7 +166,8 @@ def _smoothing(data: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
     return [f"{which} means over all steps since the previous record (recorded {every}); no other smoothing."]
 
 
-def _left_out(dataset: xr.Dataset, order: Sequence[str]) -> str:
+def left_out(dataset: xr.Dataset, order: Sequence[str]) -> str:
+    """Name the runs of these strategies that did not complete."""
     status = dataset["status"].to_numpy()
     out = np.flatnonzero(np.isin(dataset["strategy"].to_numpy(), order) & (status != Status.COMPLETE))
     if not out.size:

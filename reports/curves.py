@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from burden_analysis import separation, series
+from burden_analysis import separation
+from burden_analysis.indicators import record_series
 from recorders.contract import InputError, Status
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def seed_curves(runs: xr.Dataset, indicator: str, panel: str) -> pd.DataFrame:
     pandas.DataFrame
         Rows of `COLUMNS`, with the quantities ``seed`` and ``geometric mean``.
     """
-    table = series(runs, indicator).transpose("run", "record").to_numpy().astype(float)
+    table = record_series(runs, indicator).transpose("run", "record").to_numpy().astype(float)
     step, own = runs["step"].to_numpy(), _own_records(runs)
     cells = _cells(runs)
     parts = []

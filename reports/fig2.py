@@ -144,7 +144,7 @@ def figure2(
             f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
             f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
         )
-    _check_one_run_each(asked)
+    check_one_run_each(asked)
     rows = (
         Row("gradient", "a", gradient, words(gradient), log=True),
         Row("weight", "b", weight, words(weight), log=False),
@@ -187,7 +187,8 @@ def plotted(runs: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> pd.D
     return data
 
 
-def _check_one_run_each(dataset: xr.Dataset) -> None:
+def check_one_run_each(dataset: xr.Dataset) -> None:
+    """Refuse two runs of the same strategy, sparsity and seed."""
     runs = pd.DataFrame({name: dataset[name].to_numpy() for name in ("run_id", "strategy", "sparsity", "seed")})
     twins = runs[runs.duplicated(["strategy", "sparsity", "seed"], keep=False)]
     if len(twins):

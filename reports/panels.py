@@ -96,10 +96,10 @@ def draw(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str], sparsiti
             sharey="row",
             height_ratios=[_SCHEDULE, *([_CURVES, _RATIO] * len(rows))],
         )
-        _set_step_axis(grid[-1][0], data, len(sparsities))
+        set_step_axis(grid[-1][0], data, len(sparsities))
         for ax, sparsity in zip(grid[0], sparsities, strict=True):
-            _schedule(ax, cells.at("schedule", sparsity, "actual sparsity").get(order[0]))
-            ax.set_title(_title(sparsity, cells.seeds, order, len(sparsities)), linespacing=1.3)
+            schedule(ax, cells.at("schedule", sparsity, "actual sparsity").get(order[0]))
+            ax.set_title(title(sparsity, cells.seeds, order, len(sparsities)), linespacing=1.3)
         grid[0, 0].set_ylabel("sparsity", rotation=0.0, ha="right", va="center", color=GREY)
         labels = []
         for row, curves, ratios in zip(rows, grid[1::2], grid[2::2], strict=True):
@@ -125,7 +125,8 @@ def draw(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str], sparsiti
     return figure
 
 
-def _schedule(ax: Axes, frame: pd.DataFrame | None) -> None:
+def schedule(ax: Axes, frame: pd.DataFrame | None) -> None:
+    """Draw the pruning schedule as a grey step line."""
     ax.set_ylim(0.0, 1.0)
     ax.yaxis.set_major_locator(FixedLocator([0.0, 1.0]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
@@ -138,7 +139,7 @@ def _curves(ax: Axes, cells: Cells, panel: str, sparsity: float) -> None:
     drawn = cells.at(panel, sparsity, "seed")
     means = cells.at(panel, sparsity, "geometric mean")
     if not drawn:
-        _note(ax, "no finished run")
+        note(ax, "no finished run")
     for name, curves in drawn.items():
         look = cells.look[name]
         many = cells.seeds[sparsity, name] >= SUMMARY_SEEDS
@@ -155,7 +156,7 @@ def _ratios(ax: Axes, cells: Cells, panel: str, sparsity: float) -> None:
     low, high, flags = (cells.at(panel, sparsity, quantity) for quantity in ("low", "high", "excludes one"))
     ratios = cells.at(panel, sparsity, "ratio")
     if not ratios:
-        _note(ax, "no pair of seeds")
+        note(ax, "no pair of seeds")
     for name, ratio in ratios.items():
         look = cells.look[name]
         ax.plot(ratio["step"], ratio["value"], color=look.colour, linestyle=look.dash, linewidth=_RATIO_LINE)
@@ -212,7 +213,8 @@ def _set_ratio_axis(ax: Axes, data: pd.DataFrame, cells: Cells) -> None:
     set_log_axis(ax, float(np.exp(low)), float(np.exp(high + pad)), most=5)
 
 
-def _set_step_axis(ax: Axes, data: pd.DataFrame, columns: int) -> None:
+def set_step_axis(ax: Axes, data: pd.DataFrame, columns: int) -> None:
+    """Give the shared axis of optimiser steps its ends and ticks."""
     steps = data["step"].to_numpy(float)
     ax.set_xlim(0.0, steps.max() if steps.size else 1.0)
     ax.xaxis.set_major_locator(MaxNLocator(4 if columns <= _LABELLED else 2, integer=True))
@@ -224,7 +226,8 @@ def _end(name: str, curve: pd.DataFrame, look: Look) -> End:
     return End(name, float(last["step"]), float(last["value"]), look.colour, look.ink)
 
 
-def _title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns: int) -> str:
+def title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns: int) -> str:
+    """Head a column: its sparsity, n, and strategies without a run."""
     n = {name: int(seeds.get((sparsity, name), 0)) for name in order}
     absent = [name for name in order if not n[name]]
     second = f"n = {span(count for count in n.values() if count)}"
@@ -233,5 +236,6 @@ def _title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns
     return f"sparsity {number(sparsity)}\n{fill(second, 120 // columns)}"
 
 
-def _note(ax: Axes, text: str) -> None:
+def note(ax: Axes, text: str) -> None:
+    """Say inside an empty panel why it is empty."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)

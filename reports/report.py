@@ -12,6 +12,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from burden_analysis.probe import probed
+from reports.burden_figure import burden_figures
+from reports.burden_words import STATIC, UNPROBED, burden_table
 from reports.caption import words
 from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, figure2
 from reports.files import write_whole
@@ -35,6 +38,7 @@ def write_report(
     *,
     command: str,
     figures: Sequence[Figure2] | None = None,
+    burden: Sequence[Figure2] | None = None,
 ) -> Path:
     """Write ``report.html`` and its twin ``report.json``.
 
@@ -50,6 +54,8 @@ def write_report(
         The exact command that makes this report again.
     figures : sequence of Figure2, optional
         Figures to show; Figure 2 of the study by default.
+    burden : sequence of Figure2, optional
+        Figures of the section on the burden of mask updates; `burden_figure` of a probed study by default.
 
     Returns
     -------
@@ -57,6 +63,8 @@ def write_report(
         The HTML file.
     """
     shown = default_figures(dataset) if figures is None else list(figures)
+    more = burden_figures(dataset) if burden is None else list(burden)
+    table = burden_table(dataset)
     runs = run_list(dataset)
     folder = Path(folder)
     context = {
@@ -65,6 +73,11 @@ def write_report(
         "outcomes": _outcomes(comparisons),
         "verdicts": [_verdict(comparison) for comparison in comparisons],
         "figures": [_figure(figure, k) for k, figure in enumerate(shown, start=1)],
+        "burden": {
+            "figures": [_figure(figure, k) for k, figure in enumerate(more, start=1 + len(shown))],
+            "table": table,
+            "absent": "" if more or table else STATIC if probed(dataset) else UNPROBED,
+        },
         "design": design_matrix(runs),
         "missing": missing_list(runs),
         "tests": [_tests(comparison) for comparison in comparisons],
@@ -78,6 +91,10 @@ def write_report(
         "summary": context["summary"],
         "comparisons": [json.loads(comparison.to_json()) for comparison in comparisons],
         "figures": [{"caption": figure.caption, "description": figure.description} for figure in shown],
+        "burden": {
+            "figures": [{"caption": figure.caption, "description": figure.description} for figure in more],
+            "table": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
+        },
         "runs": runs.to_dict(orient="records"),
         "recordings": dataset.attrs["recordings"],
         "command": command,

@@ -52,8 +52,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_reproduce_leaves_store_figure_and_report(results: Path) -> None:
     names = {p.name for p in results.iterdir()}
-    figure = {f"figure2.{suffix}" for suffix in ("pdf", "svg", "png", "csv", "txt")}
-    assert names == {"study.zarr", "report.html", "report.json", *figure}
+    figures = {f"{stem}.{suffix}" for stem in ("figure2", "burden") for suffix in ("pdf", "svg", "png", "csv", "txt")}
+    assert names == {"study.zarr", "report.html", "report.json", *figures}
     report = json.loads((results / "report.json").read_text())
     assert "reproduce fig2" in json.dumps(report)
 
