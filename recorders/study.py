@@ -137,7 +137,7 @@ def record_study(
         plan = plan_runs(settings)
         kept = _kept(store, _config(settings, model), checksum)
         new = [run for run in plan if run not in kept]
-        about = provenance(data={"name": images.name, "sha256": checksum}, command=command, device=str(using.device))
+        about = provenance(data=_about(images, checksum, settings), command=command, device=str(using.device))
         for recording in {
             place.recording for run, (place, state) in kept.items() if run in plan and not state.finished
         }:
@@ -159,6 +159,12 @@ def record_study(
                 compact(store, recording)
         consolidate(store)
     return outcomes
+
+
+def _about(images: DataSet, checksum: str, settings: Settings) -> dict[str, Any]:
+    probed = min(settings.probe_size, len(images.test_labels)) if settings.probe_every else 0
+    held_out = len(images.test_labels)
+    return {"name": images.name, "sha256": checksum, "held_out_images": held_out, "probed_images": probed}
 
 
 def _config(settings: Settings, model: ModelFactory | None) -> dict[str, Any]:

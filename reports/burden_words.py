@@ -169,6 +169,6 @@ def _residual(terms: xr.Dataset) -> str:
 
 def _batch(dataset: xr.Dataset) -> str:
     used = set(map(str, dataset["recording"].to_numpy()))
-    configs = [parts.get("config", {}) for name, parts in dataset.attrs["recordings"].items() if name in used]
-    sizes = {int(config["probe_size"]) for config in configs if config.get("probe_size")}
-    return f"a fixed held-out batch of at most {span(sizes)} samples" if sizes else "a fixed held-out batch"
+    about = [parts.get("provenance", {}) for name, parts in dataset.attrs["recordings"].items() if name in used]
+    sizes = {int(size) for each in about if (size := each.get("data", {}).get("probed_images"))}
+    return f"a fixed held-out batch of {span(sizes)} samples" if sizes else "a fixed held-out batch"

@@ -34,6 +34,7 @@ def build_probed(updates: int = 20, every: int = 1, moving: tuple[str, ...] = ("
     probed = {name: (dims[name], array) for name, array in values.items()}
     dataset = dataset.assign(probed | {"update_step": (("run", "update"), steps.copy())})
     dataset.attrs["recordings"]["fig2"]["config"] |= {"probe_every": every, "probe_size": 1024}
+    dataset.attrs["recordings"]["fig2"]["provenance"]["data"] = {"name": "digits", "probed_images": 1024}
     return dataset.assign(updates_written=("run", np.full(sizes["run"], updates)))
 
 

@@ -105,7 +105,7 @@ def test_caption_states_n_centre_target_batch_and_worst_residual(probed, figure)
     assert "n = 5 per sparsity" in figure.caption
     assert "arithmetic means over seeds" in figure.caption
     assert "one-hot labels" in figure.caption
-    assert "held-out batch of at most 1024 samples" in figure.caption
+    assert "held-out batch of 1024 samples" in figure.caption
     stated = re.search(r"relative residual of at most ([\d.]+)×10⁻(\S+) over 300 updates of 15 runs", figure.caption)
     assert stated
     exponent = int(stated[2].translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")))
