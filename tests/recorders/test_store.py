@@ -15,7 +15,7 @@ from recorders.background import BackgroundWriter
 from recorders.compaction import compact, consolidate, is_compact, recover
 from recorders.contract import InputError, RunError, Status
 from recorders.disk import disk_errors
-from recorders.layout import Layout, record_steps
+from recorders.layout import RECORDS_PER_CHUNK, Layout, record_steps
 from recorders.lock import exclusive, root_lock
 from recorders.store import create_recording, open_root, recording_names
 from recorders.writer import RecordingWriter
@@ -63,9 +63,9 @@ def test_a_fresh_recording_opens_with_everything_missing(tmp_path: Path) -> None
 
 
 def test_each_run_has_files_of_its_own(tmp_path: Path) -> None:
-    store = create(tmp_path / "s.zarr")
+    store = create(tmp_path / "s.zarr", records=2 * RECORDS_PER_CHUNK)
     before = {p for p in store.rglob("*") if p.is_file()}
-    RecordingWriter(store, "fig2", [1]).write_records(100, {"gradient_norm": np.ones((1, 100, 2))})
+    RecordingWriter(store, "fig2", [1]).write_records(RECORDS_PER_CHUNK, {"gradient_norm": np.ones((1, 100, 2))})
     written = {str(p.relative_to(store)) for p in store.rglob("*") if p.is_file()} - {
         str(p.relative_to(store)) for p in before
     }
