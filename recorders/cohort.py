@@ -159,10 +159,6 @@ class Cohort:
         """Masks of one run, boolean, by parameter name."""
         return {name: self._of(mask, run) != 0 for name, mask in zip(self.names, self.masks, strict=True)}
 
-    def run_weights(self, run: int) -> dict[str, torch.Tensor]:
-        """Return the effective weights m ⊙ w and all other parameters of one run, by name."""
-        return {name: self._of(p, run).detach().clone() for name, p in self._forward_parameters.items()}
-
     def run_dense(self, run: int) -> dict[str, torch.Tensor]:
         """Return the dense weights, pruned ones included, and all other parameters of one run, by name."""
         dense = dict(zip(self.names, self.dense, strict=True))

@@ -50,8 +50,8 @@ def measure(
     Notes
     -----
     L2 norms are norms of row norms, L1 norms sums of absolute values: in float32 both add in short chains, which on a
-    CPU is faster than `torch._foreach_norm` over the whole tensor and, at 300 000 weights, 10 (L2) to 1 000 (L1) times
-    nearer to the float64 value.
+    CPU is faster than `torch._foreach_norm` over the whole tensor and, at 300 000 weights, 10 to 1 000 times nearer to
+    the float64 value.
     """
     columns = []
     for weight, gradient, mask in zip(_single(weights), _single(gradients), masks, strict=True):

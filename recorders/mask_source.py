@@ -68,9 +68,9 @@ class MaskSource:
         pruned = torch.stack([((old - new) > 0).sum() for new, old in pairs])
         return regrown.float().unsqueeze(0), pruned.float().unsqueeze(0)
 
-    def final(self) -> dict[str, torch.Tensor]:
-        """Return the masks as booleans, by parameter name."""
-        return {name: mask.bool() for name, mask in zip(self._parameters, self.current, strict=True)}
+    def as_dict(self, masks: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return masks (of `current`, now or earlier) as booleans, by parameter name."""
+        return {name: mask.bool() for name, mask in zip(self._parameters, masks, strict=True)}
 
     def _is_as_seen(self, masks: MaskDict) -> bool:
         """Whether no mask was replaced or written in place; only else are values looked at."""

@@ -22,7 +22,7 @@ def make_optimiser(parameters: Sequence[torch.Tensor], settings: Settings) -> to
     Returns
     -------
     torch.optim.Optimizer
-        With fused kernels, on a CPU too: there they halve the time of a step of a small network.
+        With fused kernels, on a CPU too: there a step of the study's MLP takes 0.84 of its time with the default ones.
     """
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adam":

@@ -38,7 +38,8 @@ class Recorder:
     """Record gradients, weights, masks and activations of a training loop without changing a bit of it.
 
     Indicators (science.md §5) are measured in a pre-hook of ``optimizer.step()``: after `backward`, gradient
-    unscaling and clipping, before the update.
+    unscaling and clipping, before the update. Make it before a compiled model's first call: `torch.compile` does not
+    see hooks that come later, and activations would be NaN.
 
     Parameters
     ----------
@@ -267,14 +268,14 @@ class Recorder:
                 self._relax()
 
     def _note_masks(self, *, thorough: bool) -> None:
-        old = self._sources.final()
+        before = self._sources.current
         changed = self._sources.refresh(thorough=thorough)
         if changed is None:
             return
         self._monitor.set_masks(self._sources.current)
         update = self._monitor.update(*changed)
         if self._probe is not None:
-            new = self._sources.final()
+            old, new = self._sources.as_dict(before), self._sources.as_dict(self._sources.current)
             update.values |= one_run(self._probe.look(self._weights(), old, new))
             update.closed = False
             self._unrelaxed.append((update, old, new))
@@ -295,6 +296,7 @@ class Recorder:
         """Go on in a second recording: arrays are never resized."""
         self._finish("", last=False)
         compact(self._store, self._name)
+        self._unrelaxed = []  # their recording is closed
         self._offset = self.step
         self._name = continuation_name(recording_name(self._run), self._offset)
         self._begin(None)
@@ -305,7 +307,8 @@ class Recorder:
         if last:
             self._note_masks(thorough=True)
         self._monitor.close()
-        self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in self._sources.final().items()})
+        masks = self._sources.as_dict(self._sources.current)
+        self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in masks.items()})
         if 0 < self._monitor.records <= len(self._steps):
             steps = self._steps[: self._monitor.records].copy()
             steps[-1] = min(steps[-1], self.step)

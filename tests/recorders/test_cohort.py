@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from effective import effective_weights
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -50,7 +51,7 @@ def test_a_dense_run_is_plain_training_bit_for_bit(name: str) -> None:
         optimiser.step()
         optimiser.zero_grad()
         step(cohort, own, x, y)
-    trained = cohort.run_weights(0)
+    trained = effective_weights(cohort, 0)
     assert all(torch.equal(p, trained[n]) for n, p in plain.named_parameters())
 
 
@@ -72,7 +73,7 @@ def test_dpf_applies_the_dense_gradient_at_the_masked_weights_to_the_dense_weigh
         gradient = reference.get_parameter(name).grad
         torch.testing.assert_close(weight.detach(), dense[name] - 0.1 * gradient)
         pruned_moved += int((weight.detach() != dense[name])[~masks[name]].sum())
-        assert bool((cohort.run_weights(0)[name][~masks[name]] == 0).all())
+        assert bool((effective_weights(cohort, 0)[name][~masks[name]] == 0).all())
     assert pruned_moved > 0  # a pruned weight keeps moving, and can come back
 
 
@@ -125,7 +126,7 @@ def test_a_stack_trains_each_run_as_if_alone() -> None:
             torch.testing.assert_close(losses[r : r + 1], step(alone[r], optimisers[r], x[r : r + 1], y[r : r + 1]))
             torch.testing.assert_close(together.mean_squares[r : r + 1], alone[r].mean_squares)
     for r in range(3):
-        mine, other = together.run_weights(r), alone[r].run_weights(0)
+        mine, other = effective_weights(together, r), effective_weights(alone[r], 0)
         for name in mine:
             torch.testing.assert_close(mine[name], other[name])
         assert all(torch.equal(together.run_masks(r)[n], alone[r].run_masks(0)[n]) for n in static)
@@ -146,7 +147,7 @@ def test_every_strategy_starts_from_the_same_weights_bit_for_bit() -> None:
     ):
         for run in range(min(cohort.runs, 2)):
             masked = not bool(cohort.run_masks(run)["hidden1.weight"].all())
-            for name, weight in cohort.run_weights(run).items():
+            for name, weight in effective_weights(cohort, run).items():
                 expected = initial[name] * static[name] if masked and name in static else initial[name]
                 assert torch.equal(weight, expected), name
 

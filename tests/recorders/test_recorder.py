@@ -1,7 +1,7 @@
+"""What a Recorder measures."""
+
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,46 +9,12 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from loop import NAME, RUN, load, network, train
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import prune
 
-import recorders.recorder
-from burden_analysis import open_study
-from recorders import MaskProbe, Recorder
+from recorders import Recorder
 from recorders.contract import InputError
-
-RUN = {"strategy": "mine", "sparsity": 0.5, "seed": 0}
-NAME = "mine-s0.5-seed0"
-
-
-def network() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 7), nn.Tanh(), nn.Linear(7, 3))
-
-
-def train(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    steps: int,
-    recorder: Recorder | None = None,
-    spy: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None] | None = None,
-) -> None:
-    draw = torch.Generator().manual_seed(1)
-    for _ in range(steps):
-        x, y = torch.randn(16, 12, generator=draw), torch.randint(0, 3, (16,), generator=draw)
-        loss = cross_entropy(model(x), y)
-        loss.backward()
-        if recorder is not None:
-            recorder.log(loss=loss)
-        if spy is not None:
-            spy(x, y, loss)
-        optimizer.step()
-        optimizer.zero_grad()
-
-
-def load(store: Path, name: str = NAME) -> xr.Dataset:
-    return xr.open_zarr(store, group=name).load()
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
@@ -152,41 +118,6 @@ def test_the_store_is_understandable_without_this_package(tmp_path: Path) -> Non
     assert dataset.records_written.item() == 4
 
 
-def test_masks_of_torch_prune_are_followed_through_updates(tmp_path: Path) -> None:
-    model = network()
-    prune.l1_unstructured(model[0], "weight", amount=0.25)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=5) as recorder:
-        train(model, optimizer, 5, recorder)
-        prune.l1_unstructured(model[0], "weight", amount=27)
-        train(model, optimizer, 7, recorder)
-        model[0].weight_mask.fill_(1.0)
-        train(model, optimizer, 3, recorder)
-    dataset = load(tmp_path / "s.zarr")
-    assert dataset.parameter.values[0] == "0.weight"
-    assert dataset.active_weights[0, :, 0].values.tolist() == [81, 54, 108]
-    assert dataset.update_step[0].values.tolist() == [5, 12]
-    assert dataset.pruned[0, :, 0].values.tolist() == [27, 0]
-    assert dataset.regrown[0, :, 0].values.tolist() == [0, 54]
-
-
-def test_a_callable_may_return_fresh_masks_at_every_step(tmp_path: Path) -> None:
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    threshold = [0.1]
-
-    def masks() -> dict[str, torch.Tensor]:
-        return {"0.weight": model[0].weight.detach().abs() > threshold[0]}
-
-    expected = []
-    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1, masks=masks) as recorder:
-        for _ in range(4):
-            expected.append(int(masks()["0.weight"].sum()))
-            train(model, optimizer, 1, recorder)
-            threshold[0] += 0.05
-    assert load(tmp_path / "s.zarr").active_weights[0, :, 0].values.tolist() == expected
-
-
 @pytest.mark.parametrize("fused", [False, True])
 def test_gradients_are_recorded_after_unscaling(tmp_path: Path, fused: bool) -> None:
     norms = []
@@ -204,105 +135,6 @@ def test_gradients_are_recorded_after_unscaling(tmp_path: Path, fused: bool) -> 
     np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
 
 
-def test_a_failed_loop_keeps_its_records_and_its_reason(tmp_path: Path) -> None:
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with (
-        contextlib.suppress(ZeroDivisionError),
-        Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=5) as recorder,
-    ):
-        train(model, optimizer, 12, recorder)
-        raise ZeroDivisionError("too bad")
-    with xr.open_zarr(tmp_path / "s.zarr", group=NAME, consolidated=False) as dataset:
-        assert dataset.status.values.tolist() == ["failed"]
-        assert dataset.status_reason.values.tolist() == ["ZeroDivisionError: too bad"]
-        assert dataset.records_written.values.tolist() == [2]
-        assert np.isfinite(dataset.gradient_norm[0, :2]).all()
-
-
-def test_nan_losses_are_recorded_as_they_are_and_marked(tmp_path: Path) -> None:
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e38)
-    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
-        train(model, optimizer, 10, recorder)
-    dataset = load(tmp_path / "s.zarr")
-    assert dataset.status.item() == "diverged"
-    assert dataset.status_reason.item() == "loss or gradients are not finite"
-    assert np.isnan(dataset.loss.values).any()
-
-
-def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> None:
-    store = tmp_path / "s.zarr"
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-
-    def open_recorder(**more: Any) -> Recorder:
-        return Recorder(store, model, optimizer, **({"run": RUN, "interval": 5, "total_steps": 20} | more))
-
-    with contextlib.suppress(KeyboardInterrupt), open_recorder() as recorder:
-        train(model, optimizer, 13, recorder)
-        raise KeyboardInterrupt
-    with pytest.raises(InputError, match=r"already holds run 'mine-s0\.5-seed0': pass exist='overwrite' or"):
-        open_recorder()
-    with pytest.raises(InputError, match="another model, interval or total_steps"):
-        open_recorder(exist="resume", interval=4)
-    with open_recorder(exist="resume") as recorder:
-        assert recorder.step == 10  # the partial interval was not committed
-        train(model, optimizer, 20 - recorder.step, recorder)
-    dataset = load(store)
-    assert dataset.step.values.tolist() == [5, 10, 15, 20]
-    assert np.isfinite(dataset.gradient_norm).all()
-    assert dataset.status.item() == "complete"
-    with pytest.raises(InputError, match="is complete: nothing to resume"):
-        open_recorder(exist="resume")
-    with open_recorder(exist="overwrite") as recorder:
-        train(model, optimizer, 5, recorder)
-    assert load(store).step.values.tolist() == [5]
-
-
-def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorders.recorder, "CAPACITY", 3)
-    store, model = tmp_path / "s.zarr", network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with Recorder(store, model, optimizer, run=RUN, interval=2) as recorder:
-        train(model, optimizer, 9, recorder)
-        assert recorder.step == 9
-    assert load(store).step.values.tolist() == [2, 4, 6]
-    assert load(store, f"{NAME}-from-step-6").step.values.tolist() == [8, 9]
-
-
-def test_a_total_that_is_too_small_loses_nothing(tmp_path: Path) -> None:
-    store, model = tmp_path / "s.zarr", network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-
-    def go(steps: int, **more: Any) -> None:
-        with Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=7, **more) as recorder:
-            train(model, optimizer, steps, recorder)
-
-    go(12)
-    first, second = load(store), load(store, f"{NAME}-from-step-7")
-    assert (first.step.values.tolist(), first.interval_steps[0].values.tolist()) == ([5, 7], [5, 2])
-    assert (second.step.values.tolist(), second.interval_steps[0].values.tolist()) == ([12], [5])
-    study = open_study(store)
-    assert study.run_id.values.tolist() == [NAME]
-    assert study.step.values.tolist() == [5, 7, 12]
-    assert study.records_written.values.tolist() == [3]
-    assert np.isfinite(study.gradient_norm).all()
-    go(7, exist="overwrite")
-    assert [p.name for p in sorted(store.iterdir())] == [NAME, "zarr.json"]
-
-
-def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
-        train(model, optimizer, 5, recorder)
-        recorder.close()
-    assert load(tmp_path / "s.zarr").step.values.tolist() == [2, 4, 5]
-
-
 def test_logged_tensors_may_be_reused_by_the_loop(tmp_path: Path) -> None:
     model, total = network(), torch.zeros(())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -312,87 +144,6 @@ def test_logged_tensors_may_be_reused_by_the_loop(tmp_path: Path) -> None:
             recorder.log(total=total)
             train(model, optimizer, 1)
     assert load(tmp_path / "s.zarr").total.values.tolist() == [[1, 2, 3]]
-
-
-def test_masks_written_behind_autograd_are_seen_at_records_and_at_the_end(tmp_path: Path) -> None:
-    model, mask = network(), torch.ones(9, 12)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    store = tmp_path / "s.zarr"
-    with Recorder(store, model, optimizer, run=RUN, interval=2, masks={"0.weight": mask}) as recorder:
-        train(model, optimizer, 2, recorder)
-        mask.data[:3] = 0
-        train(model, optimizer, 2, recorder)
-        mask[3:6] = 0
-    dataset = load(store)
-    assert dataset.active_weights[0, :, 0].values.tolist() == [108, 72]
-    assert dataset.pruned[0, :, 0].values.tolist() == [36, 36]
-    assert int(xr.open_zarr(store, group=f"{NAME}/masks").load()["0.weight"].sum()) == 36
-
-
-def test_a_resumed_run_has_every_mask_update_once(tmp_path: Path) -> None:
-    store, model = tmp_path / "s.zarr", network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    mask = torch.ones(9, 12)
-
-    def go(recorder: Recorder, until: int) -> None:
-        while recorder.step < until:
-            if recorder.step and recorder.step % 3 == 0:
-                mask[recorder.step // 3 - 1] = 0
-            train(model, optimizer, 1, recorder)
-
-    def opened(exist: str) -> Recorder:
-        masks = {"0.weight": mask}
-        return Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=20, masks=masks, exist=exist)
-
-    with contextlib.suppress(KeyboardInterrupt), opened("error") as recorder:
-        go(recorder, 14)
-        raise KeyboardInterrupt
-    mask[3:] = 1  # as restored from a checkpoint of step 10
-    with opened("resume") as recorder:
-        assert recorder.step == 10
-        go(recorder, 20)
-    assert load(store).update_step[0].values.tolist() == [3, 6, 9, 12, 15, 18]
-
-
-@pytest.mark.parametrize("how", ["prune", "masks"])
-def test_the_burden_of_any_pruning_method_is_recorded(tmp_path: Path, how: str) -> None:
-    draw = torch.Generator().manual_seed(2)
-    images, labels = torch.randn(32, 12, generator=draw), torch.randint(0, 3, (32,), generator=draw)
-    plain = network()
-    mask = torch.ones(9, 12)
-
-    def go(recorder: Recorder | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        train(model, optimizer, 4, recorder)
-        if how == "prune":
-            prune.l1_unstructured(model[0], "weight", amount=50)
-        else:
-            mask[:4] = 0
-        train(model, optimizer, 9, recorder)
-
-    probe = MaskProbe(plain, images, labels)
-    if how == "prune":
-        prune.l1_unstructured(plain[0], "weight", amount=8)
-        with pytest.raises(InputError, match="make the probe before the first pruning"):
-            MaskProbe(plain, images, labels)
-    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
-    masks = None if how == "prune" else {"0.weight": mask}
-    with Recorder(tmp_path / "s.zarr", plain, optimizer, run=RUN, interval=3, masks=masks, probe=probe) as recorder:
-        go(recorder, plain, optimizer)
-    dataset = load(tmp_path / "s.zarr").isel(run=0)
-    assert dataset.update_step.values.tolist() == [4]
-    total = dataset.fit + dataset.compensation + dataset.covariance
-    np.testing.assert_allclose(total, dataset.new_fit, rtol=1e-9)
-    assert (dataset.compensation > 0).all()
-    assert (dataset.relaxed_compensation > 0).all()
-    assert float(dataset.lost.sel(order="mean")[0]) > 0
-    assert float(dataset.regained.sel(order="mean")[0]) == 0
-    assert dataset.load_inputs.sizes == {"update": 1, "layer": 2, "quantile": 7}
-
-    again = network()
-    if how == "prune":
-        prune.l1_unstructured(again[0], "weight", amount=8)
-    go(None, again, torch.optim.SGD(again.parameters(), lr=0.1))
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), again.parameters(), strict=True))
 
 
 def test_a_step_that_the_gradient_scaler_skips_is_not_recorded(tmp_path: Path) -> None:
@@ -446,28 +197,6 @@ def test_activations_of_another_mode_are_not_carried_over(tmp_path: Path) -> Non
     rms = load(tmp_path / "s.zarr").activation_rms[0]
     assert np.isfinite(rms[0]).all()
     assert np.isnan(rms[1]).all()
-
-
-def test_names_that_differ_stay_different(tmp_path: Path) -> None:
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for strategy, sparsity in (("a b", 0.9), ("a/b", 0.9), ("a_b", 0.9), ("a_b", 0.9999991), ("a_b", 0.9999992)):
-        run = {"strategy": strategy, "sparsity": np.float64(sparsity), "seed": np.int64(0)}
-        with Recorder(tmp_path / "s.zarr", model, optimizer, run=run) as recorder:
-            train(model, optimizer, 1, recorder)
-    assert open_study(tmp_path / "s.zarr").sizes["run"] == 5
-
-
-def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
-    store, model = tmp_path / "s.zarr", network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with Recorder(store, model, optimizer, run=RUN, interval=2) as first:
-        with pytest.raises(InputError, match="is being written by another process"):
-            Recorder(store, model, optimizer, run=RUN)
-        with Recorder(store, model, optimizer, run=RUN | {"seed": 1}, interval=2):
-            train(model, optimizer, 4, first)
-    assert load(store, "mine-s0.5-seed1").records_written.item() == 2
-    assert not list(tmp_path.glob(".*.lock"))
 
 
 @pytest.mark.parametrize(

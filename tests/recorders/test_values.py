@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 import xarray as xr
+from effective import effective_weights
 
 import recorders.worker
 from recorders.cohort import Cohort
@@ -35,7 +36,7 @@ class Spy(Cohort):
     steps: list[dict[str, Any]]
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, *, activations: bool) -> torch.Tensor:
-        parameters = {name: p.double().numpy() for name, p in self.run_weights(0).items()}
+        parameters = {name: p.double().numpy() for name, p in effective_weights(self, 0).items()}
         masks = {name: mask.numpy() for name, mask in self.run_masks(0).items()}
         Spy.steps.append({"p": parameters, "m": masks, "x": images[0].double().numpy(), "y": labels[0].numpy()})
         return super().backward(images, labels, activations=activations)

@@ -1,0 +1,139 @@
+"""How recorded runs end, go on, and share a store."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from loop import NAME, RUN, load, network, train
+
+import recorders.recorder
+from burden_analysis import open_study
+from recorders import Recorder
+from recorders.contract import InputError
+
+
+def test_a_failed_loop_keeps_its_records_and_its_reason(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=5) as recorder,
+    ):
+        train(model, optimizer, 12, recorder)
+        raise ZeroDivisionError("too bad")
+    with xr.open_zarr(tmp_path / "s.zarr", group=NAME, consolidated=False) as dataset:
+        assert dataset.status.values.tolist() == ["failed"]
+        assert dataset.status_reason.values.tolist() == ["ZeroDivisionError: too bad"]
+        assert dataset.records_written.values.tolist() == [2]
+        assert np.isfinite(dataset.gradient_norm[0, :2]).all()
+
+
+def test_nan_losses_are_recorded_as_they_are_and_marked(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e38)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 10, recorder)
+    dataset = load(tmp_path / "s.zarr")
+    assert dataset.status.item() == "diverged"
+    assert dataset.status_reason.item() == "loss or gradients are not finite"
+    assert np.isnan(dataset.loss.values).any()
+
+
+def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def open_recorder(**more: Any) -> Recorder:
+        return Recorder(store, model, optimizer, **({"run": RUN, "interval": 5, "total_steps": 20} | more))
+
+    with contextlib.suppress(KeyboardInterrupt), open_recorder() as recorder:
+        train(model, optimizer, 13, recorder)
+        raise KeyboardInterrupt
+    with pytest.raises(InputError, match=r"already holds run 'mine-s0\.5-seed0': pass exist='overwrite' or"):
+        open_recorder()
+    with pytest.raises(InputError, match="another model, interval or total_steps"):
+        open_recorder(exist="resume", interval=4)
+    with open_recorder(exist="resume") as recorder:
+        assert recorder.step == 10  # the partial interval was not committed
+        train(model, optimizer, 20 - recorder.step, recorder)
+    dataset = load(store)
+    assert dataset.step.values.tolist() == [5, 10, 15, 20]
+    assert np.isfinite(dataset.gradient_norm).all()
+    assert dataset.status.item() == "complete"
+    with pytest.raises(InputError, match="is complete: nothing to resume"):
+        open_recorder(exist="resume")
+    with open_recorder(exist="overwrite") as recorder:
+        train(model, optimizer, 5, recorder)
+    assert load(store).step.values.tolist() == [5]
+
+
+def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorders.recorder, "CAPACITY", 3)
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(store, model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 9, recorder)
+        assert recorder.step == 9
+    assert load(store).step.values.tolist() == [2, 4, 6]
+    assert load(store, f"{NAME}-from-step-6").step.values.tolist() == [8, 9]
+
+
+def test_a_total_that_is_too_small_loses_nothing(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def go(steps: int, **more: Any) -> None:
+        with Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=7, **more) as recorder:
+            train(model, optimizer, steps, recorder)
+
+    go(12)
+    first, second = load(store), load(store, f"{NAME}-from-step-7")
+    assert (first.step.values.tolist(), first.interval_steps[0].values.tolist()) == ([5, 7], [5, 2])
+    assert (second.step.values.tolist(), second.interval_steps[0].values.tolist()) == ([12], [5])
+    study = open_study(store)
+    assert study.run_id.values.tolist() == [NAME]
+    assert study.step.values.tolist() == [5, 7, 12]
+    assert study.records_written.values.tolist() == [3]
+    assert np.isfinite(study.gradient_norm).all()
+    go(7, exist="overwrite")
+    assert [p.name for p in sorted(store.iterdir())] == [NAME, "zarr.json"]
+
+
+def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=2) as recorder:
+        train(model, optimizer, 5, recorder)
+        recorder.close()
+    assert load(tmp_path / "s.zarr").step.values.tolist() == [2, 4, 5]
+
+
+def test_names_that_differ_stay_different(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for strategy, sparsity in (("a b", 0.9), ("a/b", 0.9), ("a_b", 0.9), ("a_b", 0.9999991), ("a_b", 0.9999992)):
+        run = {"strategy": strategy, "sparsity": np.float64(sparsity), "seed": np.int64(0)}
+        with Recorder(tmp_path / "s.zarr", model, optimizer, run=run) as recorder:
+            train(model, optimizer, 1, recorder)
+    assert open_study(tmp_path / "s.zarr").sizes["run"] == 5
+
+
+def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(store, model, optimizer, run=RUN, interval=2) as first:
+        with pytest.raises(InputError, match="is being written by another process"):
+            Recorder(store, model, optimizer, run=RUN)
+        with Recorder(store, model, optimizer, run=RUN | {"seed": 1}, interval=2):
+            train(model, optimizer, 4, first)
+    assert load(store, "mine-s0.5-seed1").records_written.item() == 2
+    assert not list(tmp_path.glob(".*.lock"))
