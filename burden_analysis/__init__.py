@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from burden_analysis.comparison import Comparison as Comparison
     from burden_analysis.comparison import compare_sparsities as compare_sparsities
     from burden_analysis.comparison import compare_strategies as compare_strategies
+    from burden_analysis.compression import compression_effect as compression_effect
+    from burden_analysis.compression_result import CompressionEffect as CompressionEffect
     from burden_analysis.curves import separation as separation
     from burden_analysis.decomposition import burden_decomposition as burden_decomposition
     from burden_analysis.endpoints import endpoint as endpoint
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from burden_analysis.indicators import per_active_weight as per_active_weight
     from burden_analysis.indicators import series as series
     from burden_analysis.probe import PROBE_INDICATORS as PROBE_INDICATORS
+    from burden_analysis.published import published_tables as published_tables
     from burden_analysis.study import missing_runs as missing_runs
     from burden_analysis.study import open_study as open_study
 
@@ -28,6 +31,8 @@ _HOME = {
     "Comparison": "comparison",
     "compare_sparsities": "comparison",
     "compare_strategies": "comparison",
+    "CompressionEffect": "compression_result",
+    "compression_effect": "compression",
     "separation": "curves",
     "INDICATORS": "indicators",
     "PROBE_INDICATORS": "probe",
@@ -37,6 +42,7 @@ _HOME = {
     "global_norm": "indicators",
     "per_active_weight": "indicators",
     "series": "indicators",
+    "published_tables": "published",
     "missing_runs": "study",
     "open_study": "study",
 }
@@ -45,15 +51,18 @@ __all__ = [
     "INDICATORS",
     "PROBE_INDICATORS",
     "Comparison",
+    "CompressionEffect",
     "burden_decomposition",
     "compare_sparsities",
     "compare_strategies",
+    "compression_effect",
     "cumulative_mean",
     "endpoint",
     "global_norm",
     "missing_runs",
     "open_study",
     "per_active_weight",
+    "published_tables",
     "separation",
     "series",
 ]

@@ -1,0 +1,108 @@
+"""The effect of compression: its tests, the differences behind them, its outcome, and the words made from them."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from burden_analysis.compression_verdict import prose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from burden_analysis.result import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class CompressionEffect:
+    """Tests of one claim: compressing the input makes sparse networks more accurate.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per test, ratio, level and scope, with the columns `burden_analysis.compression_rows.COLUMNS`.
+    differences : pandas.DataFrame
+        One row per cell and ratio: what the cell is, ``stable``, ``compression``, ``accuracy``, ``baseline`` and
+        ``difference`` (percentage points).
+    outcome : Outcome
+        One of the four; `compression_effect` defines them.
+    ratios : tuple of float
+        Compression ratios above 0 that were compared with 0.
+    blocks : tuple of str
+        Columns whose values together make a block.
+    unit : str
+        The level that was judged: ``"block"``, or ``"seed"`` from three seeds on.
+    seeds : tuple
+        Seeds in the table; empty when it has none.
+    unstable : tuple of str
+        Blocks that were found unstable.
+    unstable_share : float
+        Their share of the variance between ratios within cells.
+    margin : float
+        Of the equivalence tests, in percentage points.
+    alpha : float
+        Level of every family; intervals cover 1 − alpha.
+    excluded : tuple of str
+        ``"cell: reason"`` for each accuracy, and ``"run_id: reason"`` for each run, that was left out.
+    """
+
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    outcome: Outcome
+    ratios: tuple[float, ...]
+    blocks: tuple[str, ...]
+    unit: str
+    seeds: tuple[Any, ...]
+    unstable: tuple[str, ...]
+    unstable_share: float
+    margin: float
+    alpha: float
+    excluded: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in words, made from the numbers of the table."""
+        return prose(self)
+
+    def to_json(self) -> str:
+        """Write everything as strict JSON.
+
+        Returns
+        -------
+        str
+            One object; NaN and infinite numbers are null.
+        """
+        content = {
+            "by": "compression",
+            "outcome": self.outcome.value,
+            "verdict": self.verdict,
+            "ratios": self.ratios,
+            "blocks": self.blocks,
+            "unit": self.unit,
+            "seeds": self.seeds,
+            "unstable": self.unstable,
+            "unstable_share": self.unstable_share,
+            "margin": self.margin,
+            "alpha": self.alpha,
+            "excluded": self.excluded,
+            "table": [_finite(row) for row in self.table.to_dict("records")],
+            "differences": [_finite(row) for row in self.differences.to_dict("records")],
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
+        return f"<p>{html.escape(self.verdict)}</p>\n{table}"
+
+
+def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.item()  # NumPy scalars, such as seeds
