@@ -9,12 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recorders.attachment import merge_tokens as merge_tokens
+    from recorders.merging import bipartite_soft_matching as bipartite_soft_matching
     from recorders.probe import MaskProbe as MaskProbe
     from recorders.recorder import Recorder as Recorder
+    from recorders.token_merge import TokenMerge as TokenMerge
+    from recorders.vit import VisionTransformer as VisionTransformer
 
-_HOME = {"MaskProbe": "recorders.probe", "Recorder": "recorders.recorder"}
+_HOME = {
+    "MaskProbe": "recorders.probe",
+    "Recorder": "recorders.recorder",
+    "TokenMerge": "recorders.token_merge",
+    "VisionTransformer": "recorders.vit",
+    "bipartite_soft_matching": "recorders.merging",
+    "merge_tokens": "recorders.attachment",
+}
 
-__all__ = ["MaskProbe", "Recorder"]
+__all__ = ["MaskProbe", "Recorder", "TokenMerge", "VisionTransformer", "bipartite_soft_matching", "merge_tokens"]
 
 
 def __getattr__(name: str) -> Any:

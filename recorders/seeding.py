@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     ORDER = 1
     MASK = 2
     TRAINING = 3
+    AUGMENTATION = 4
+    MATCHING = 5
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0) -> int:
