@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import product
+import math
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.stats import t as student
 
 from burden_analysis.cells import check_strategies, check_unique, complete_runs, run_table
 from burden_analysis.indicators import record_series
+from burden_analysis.statistics.band import BAND_FROM, Band, simultaneous_band
+from burden_analysis.statistics.max_t import max_t
 from recorders.contract import InputError
 
 Floats = npt.NDArray[np.float64]
-
-_BONFERRONI_UP_TO = 5  # seeds; 2⁴ distinct sign patterns cannot place a 95 % quantile
-_ENUMERABLE = 12  # seeds; 2¹¹ distinct patterns, more are sampled
-_FLIPS = 4096
 
 
 def separation(
@@ -25,9 +22,9 @@ def separation(
 ) -> xr.Dataset:
     """Estimate the ratio of two strategies at each record, with a band that holds over all records at once.
 
-    Seeds are paired. Up to five seeds the band is a t interval with Bonferroni's correction over records; above, its
-    half-width is the quantile of the largest |t| over records when the signs of whole centred curves are flipped
-    (studentised, all patterns up to 12 seeds). Records are those at which every pair has a value.
+    Seeds are paired. The band is that of `statistics.simultaneous_band`: up to five seeds t intervals with Bonferroni's
+    correction over records, above studentised sign flips of whole centred curves. Records are those at which every
+    pair has a value.
 
     Parameters
     ----------
@@ -48,8 +45,14 @@ def separation(
     -------
     xarray.Dataset
         Over `record`, with its coordinates: ``ratio`` of geometric means, ``low`` and ``high`` (NaN below three seeds),
-        ``excludes_one`` (bool). NaN where some pair has no value. Attributes: ``n`` seeds, ``method``, ``level``,
-        ``first``, ``second``, ``sparsity``, ``indicator``, and ``excluded``, a list of ``"run_id: reason"``.
+        ``excludes_one`` (bool), ``p_adjusted`` of the max-|t| sign-flip test, family-wise over records. NaN where some
+        pair has no value. Without dimension: ``onset``, the step of the first record whose band excludes 1, with
+        ``onset_low`` and ``onset_high``, its range when each seed is left out in turn (NaN where there is no onset, or
+        none in some of these), ``onsets_without_a_seed``, how many of these have one; ``share_below`` and
+        ``share_above``, shares of the steps covered by records with a ratio below and above 1;
+        ``share_below_in_each_seed`` and ``share_above_in_each_seed``, where all seeds agree. Attributes: ``n`` seeds,
+        ``method``, ``test``, ``level``, ``first``, ``second``, ``sparsity``, ``indicator``, and ``excluded``, a list
+        of ``"run_id: reason"``.
 
     Raises
     ------
@@ -64,16 +67,22 @@ def separation(
     differences, unpaired = _paired_logs(kept, indicator, first, second)
     if not len(differences):
         raise InputError(f"no seed has complete runs of both {first} and {second} at sparsity {sparsity:g}")
-    centre, half, method = _band(differences, level, seed)
-    low, high = np.exp(centre - half), np.exp(centre + half)
+    band = simultaneous_band(differences, level=level, seed=seed)
+    tested = max_t(differences, seed=seed)
+    low, high = np.exp(band.centre - band.half), np.exp(band.centre + band.half)
     along = {str(k): v for k, v in dataset.coords.items() if v.dims == ("record",)}
+    step = dataset["step"].to_numpy()
+    curves = {
+        "ratio": (np.exp(band.centre), f"{indicator}, {first} / {second}"),
+        "low": (low, "lower bound, all records at once"),
+        "high": (high, "upper bound, all records at once"),
+        "excludes_one": (_excludes_zero(band), "band excludes 1"),
+        "p_adjusted": (tested.p_adjusted, "p of the max-|t| sign-flip test, all records at once"),
+    }
+    single = {**_onset(differences, step, level, seed), **_shares(differences, step)}
     return xr.Dataset(
-        {
-            "ratio": ("record", np.exp(centre), {"long_name": f"{indicator}, {first} / {second}", "units": "1"}),
-            "low": ("record", low, {"long_name": "lower bound, all records at once", "units": "1"}),
-            "high": ("record", high, {"long_name": "upper bound, all records at once", "units": "1"}),
-            "excludes_one": ("record", (low > 1) | (high < 1), {"long_name": "band excludes 1", "units": "1"}),
-        },
+        {name: ("record", values, {"long_name": words, "units": "1"}) for name, (values, words) in curves.items()}
+        | {name: ((), value, {"long_name": words, "units": unit}) for name, (value, words, unit) in single.items()},
         along,
         {
             "indicator": indicator,
@@ -81,7 +90,8 @@ def separation(
             "second": second,
             "sparsity": sparsity,
             "n": len(differences),
-            "method": method,
+            "method": band.method,
+            "test": tested.method,
             "level": level,
             "excluded": [*excluded, *unpaired],
         },
@@ -115,41 +125,44 @@ def _paired_logs(dataset: xr.Dataset, indicator: str, first: str, second: str) -
     return np.array(pairs).reshape(len(seeds), values.shape[1]), unpaired
 
 
-def _band(differences: Floats, level: float, seed: int) -> tuple[Floats, Floats, str]:
-    """Mean and half-width per record; NaN where a pair is missing."""
+def _excludes_zero(band: Band) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.abs(band.centre) > band.half)  # False where either is NaN
+
+
+def _onset(
+    differences: Floats, step: npt.NDArray[np.int64], level: float, seed: int
+) -> dict[str, tuple[float, str, str]]:
+    """First record that passes, and its range when each seed is left out in turn."""
+
+    def first_step(some: Floats) -> float:
+        passed = np.flatnonzero(_excludes_zero(simultaneous_band(some, level=level, seed=seed)))
+        return float(step[passed[0]]) if passed.size else math.nan
+
     n = len(differences)
+    # With a band's fewest seeds, leaving one out leaves no band.
+    without = np.array([first_step(np.delete(differences, k, axis=0)) if n > BAND_FROM else math.nan for k in range(n)])
+    return {
+        "onset": (first_step(differences), "step of the first record whose band excludes 1", "steps"),
+        "onset_low": (float(without.min()), "earliest onset with one seed left out", "steps"),
+        "onset_high": (float(without.max()), "latest onset with one seed left out", "steps"),
+        "onsets_without_a_seed": (float(np.isfinite(without).sum()), "left-out seeds that leave an onset", "1"),
+    }
+
+
+def _shares(differences: Floats, step: npt.NDArray[np.int64]) -> dict[str, tuple[float, str, str]]:
+    """Shares of the steps covered by records at which the ratio, or each seed's, lies on one side of 1."""
     whole = np.isfinite(differences).all(axis=0)
-    centre = np.full(whole.shape, np.nan)
-    half = centre.copy()
+    covered = np.diff(step[whole], prepend=0)
     kept = differences[:, whole]
-    centre[whole] = kept.mean(axis=0)
-    if n < 3:
-        return centre, half, "no band below three seeds"
-    error = kept.std(axis=0, ddof=1) / np.sqrt(n)
-    records = int(whole.sum())
-    if n <= _BONFERRONI_UP_TO:
-        half[whole] = error * student.ppf(1 - (1 - level) / (2 * max(records, 1)), n - 1)
-        return centre, half, f"Bonferroni t over {records} records"
-    patterns = _sign_patterns(n, seed)
-    half[whole] = error * _critical(kept - kept.mean(axis=0), patterns, level)
-    return centre, half, f"studentised max-|t| over {records} records, {len(patterns)} sign flips"
-
-
-def _sign_patterns(n: int, seed: int) -> Floats:
-    if n <= _ENUMERABLE:  # a pattern and its mirror image give the same |t|: the first sign stays +
-        return np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=n - 1)])
-    return np.random.default_rng(seed).choice([-1.0, 1.0], (_FLIPS, n))
-
-
-def _critical(residuals: Floats, signs: Floats, level: float) -> float:
-    """Quantile of max |t| over records when whole residual curves change sign."""
-    n = len(residuals)
-    square = (residuals**2).mean(axis=0)
-    varying = square > 0
-    if not varying.any():
-        return 0.0
-    mean = signs @ residuals[:, varying] / n
-    # Flipping keeps squares, so the variance of a flipped sample follows from its mean alone.
-    share = np.minimum(mean**2 / square[varying], 1 - 1e-12)
-    largest = np.sqrt(share / (1 - share) * (n - 1)).max(axis=1)
-    return float(np.quantile(largest, level, method="higher"))
+    mean = kept.mean(axis=0)
+    sides = {
+        "share_below": (mean < 0, "share of steps with a ratio below 1"),
+        "share_above": (mean > 0, "share of steps with a ratio above 1"),
+        "share_below_in_each_seed": ((kept < 0).all(axis=0), "share of steps with every seed's ratio below 1"),
+        "share_above_in_each_seed": ((kept > 0).all(axis=0), "share of steps with every seed's ratio above 1"),
+    }
+    total = covered.sum()
+    return {
+        name: (float(covered[side].sum() / total) if total else math.nan, words, "1")
+        for name, (side, words) in sides.items()
+    }

@@ -4,28 +4,59 @@ Rows are blocks (seeds), columns are treatments (strategies, sparsities). A row 
 counted.
 """
 
-from burden_analysis.statistics.detectable import detectable_difference
+from burden_analysis.statistics.band import Band, simultaneous_band
+from burden_analysis.statistics.brunner_munzel import brunner_munzel
+from burden_analysis.statistics.effect_size import EffectSize, cliffs_delta, interquartile_mean, rank_biserial
+from burden_analysis.statistics.equivalence import Equivalence, tost, tost_two_sample
 from burden_analysis.statistics.friedman import friedman_attainable_p, friedman_exact, kendalls_w
 from burden_analysis.statistics.holm import holm
+from burden_analysis.statistics.interval import Interval, resampling_interval
+from burden_analysis.statistics.jonckheere import jonckheere_terpstra
+from burden_analysis.statistics.max_t import MaxT, max_t
 from burden_analysis.statistics.page import page_attainable_p, page_joint, page_trend
+from burden_analysis.statistics.page_power import PagePower, page_blocks_needed, page_power
 from burden_analysis.statistics.paired import Estimate, mean_difference, one_sided_p, ratio_of_geometric_means
+from burden_analysis.statistics.power import detectable_difference, paired_power, pairs_needed
 from burden_analysis.statistics.result import PermutationResult
+from burden_analysis.statistics.shift import hodges_lehmann, hodges_lehmann_two_sample
 from burden_analysis.statistics.sign_flip import sign_flip, sign_flip_attainable_p
 
 __all__ = [
+    "Band",
+    "EffectSize",
+    "Equivalence",
     "Estimate",
+    "Interval",
+    "MaxT",
+    "PagePower",
     "PermutationResult",
+    "brunner_munzel",
+    "cliffs_delta",
     "detectable_difference",
     "friedman_attainable_p",
     "friedman_exact",
+    "hodges_lehmann",
+    "hodges_lehmann_two_sample",
     "holm",
+    "interquartile_mean",
+    "jonckheere_terpstra",
     "kendalls_w",
+    "max_t",
     "mean_difference",
     "one_sided_p",
     "page_attainable_p",
+    "page_blocks_needed",
     "page_joint",
+    "page_power",
     "page_trend",
+    "paired_power",
+    "pairs_needed",
+    "rank_biserial",
     "ratio_of_geometric_means",
+    "resampling_interval",
     "sign_flip",
     "sign_flip_attainable_p",
+    "simultaneous_band",
+    "tost",
+    "tost_two_sample",
 ]

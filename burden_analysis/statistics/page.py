@@ -144,3 +144,38 @@ def _exact_tail(doubled: npt.NDArray[np.int64], observed: int) -> float:
 @cache
 def _arrangements(k: int) -> npt.NDArray[np.intp]:
     return np.array(list(permutations(range(k))), dtype=np.intp)
+
+
+@cache
+def page_critical_value(n: int, k: int, alpha: float) -> float:
+    """Smallest L of `n` blocks of `k` untied treatments that is significant.
+
+    Parameters
+    ----------
+    n : int
+        Blocks.
+    k : int
+        Treatments, at most eight.
+    alpha : float
+        One-sided level.
+
+    Returns
+    -------
+    float
+        Infinite where no L reaches alpha.
+    """
+    lowest, distribution = _law(n, k)
+    tail = np.cumsum(distribution[::-1])[::-1]
+    reached = np.flatnonzero(tail <= alpha * (1 + 1e-12))
+    return float(lowest + reached[0]) if reached.size else math.inf
+
+
+@cache
+def _law(n: int, k: int) -> tuple[int, Floats]:
+    """Lowest L and the probabilities of it and all above."""
+    totals = (_arrangements(k) + 1) @ np.arange(1, k + 1)
+    one = np.bincount(totals - totals.min()) / len(totals)
+    if n == 1:
+        return int(totals.min()), one
+    lowest, distribution = _law(n - 1, k)
+    return lowest + int(totals.min()), np.convolve(distribution, one)

@@ -44,10 +44,29 @@ def block_ranks(blocks: npt.ArrayLike) -> npt.NDArray[np.float64]:
     array, shape (..., treatment)
         1 for the smallest; ties share their mean rank, so all are multiples of 1/2.
     """
+    values = rounded(blocks)
+    if values.size == 0:
+        return values
+    ranks: npt.NDArray[Any] = rankdata(values, axis=-1)
+    return ranks
+
+
+def rounded(blocks: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Round each block to 12 significant digits of its largest value, so that ties are ties.
+
+    Parameters
+    ----------
+    blocks : array_like, shape (..., treatment)
+        Finite values.
+
+    Returns
+    -------
+    array, shape (..., treatment)
+        Whole numbers of the last digit kept.
+    """
     values = np.asarray(blocks, float)
     if values.size == 0:
         return values
     largest = np.abs(values).max(axis=-1, keepdims=True)
     unit = 10.0 ** (np.floor(np.log10(np.where(largest > 0, largest, 1.0))) - _DIGITS + 1)
-    ranks: npt.NDArray[Any] = rankdata(np.round(values / unit), axis=-1)
-    return ranks
+    return np.asarray(np.round(values / unit))

@@ -10,7 +10,7 @@ from scipy import stats
 from synthetic import grid, write_recording
 
 from burden_analysis import open_study, separation
-from burden_analysis.curves import _band
+from burden_analysis.statistics import simultaneous_band
 from recorders.contract import InputError
 
 
@@ -85,9 +85,9 @@ def test_errors_say_what_is_possible(store: Path) -> None:
 
 def test_identical_curves_have_a_band_without_width() -> None:
     for n in (4, 7):
-        centre, half, _ = _band(np.ones((n, 6)), 0.95, 0)
-        np.testing.assert_array_equal(centre, 1)
-        np.testing.assert_array_equal(half, 0)
+        band = simultaneous_band(np.ones((n, 6)))
+        np.testing.assert_array_equal(band.centre, 1)
+        np.testing.assert_array_equal(band.half, 0)
 
 
 @pytest.mark.parametrize("n", [3, 5, 6, 10])
@@ -98,6 +98,6 @@ def test_simultaneous_coverage(n: int) -> None:
         noise = rng.normal(size=(n, 60))
         for k in range(1, 60):
             noise[:, k] = 0.9 * noise[:, k - 1] + np.sqrt(1 - 0.81) * noise[:, k]
-        centre, half, _ = _band(noise, 0.95, 0)
-        covered += bool(np.all(np.abs(centre) <= half))
+        band = simultaneous_band(noise)
+        covered += bool(np.all(np.abs(band.centre) <= band.half))
     assert covered / trials >= 0.93
