@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from burden_analysis.accuracies import accuracy_table as accuracy_table
     from burden_analysis.comparison import Comparison as Comparison
     from burden_analysis.comparison import compare_sparsities as compare_sparsities
     from burden_analysis.comparison import compare_strategies as compare_strategies
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from burden_analysis.study import open_study as open_study
 
 _HOME = {
+    "accuracy_table": "accuracies",
     "Comparison": "comparison",
     "compare_sparsities": "comparison",
     "compare_strategies": "comparison",
@@ -52,6 +54,7 @@ __all__ = [
     "PROBE_INDICATORS",
     "Comparison",
     "CompressionEffect",
+    "accuracy_table",
     "burden_decomposition",
     "compare_sparsities",
     "compare_strategies",

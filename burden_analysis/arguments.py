@@ -79,13 +79,17 @@ class Show:
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare strategies or sparsities, paired by seed."""
+    """Compare strategies, sparsities or compression ratios."""
 
-    store: StorePath
+    store: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")] = None
+    """Study store; not needed with --published."""
     indicator: str = INDICATORS[0]
     """Indicator to compare."""
-    by: Literal["strategy", "sparsity"] = "strategy"
-    """What is ordered: strategies at each sparsity, or sparsities of each strategy."""
+    by: Literal["strategy", "sparsity", "compression"] = "strategy"
+    """What is compared: strategies at each sparsity, sparsities of each strategy, or accuracies at compression ratios
+    (no indicator, order or window)."""
+    published: bool = False
+    """With --by compression: the 800 published accuracies instead of a store."""
     order: tuple[str, ...] = ()
     """Strategies in the order to test, lowest first (default: those of the study's claim that were recorded)."""
     window: float = 0.2

@@ -25,6 +25,7 @@ from burden_analysis.arguments import (
     Reproduce,
     Show,
 )
+from burden_analysis.compare_command import claimed_order, compare
 from recorders.contract import BurdenError, InputError, unknown_name
 from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from burden_analysis.result import Comparison
     from recorders.worker import Outcome
-
-_CLAIM = ("iterative", "optimal", "random")  # claim C1, lowest first (science.md §1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,7 +64,7 @@ def _dispatch(arguments: list[str]) -> int:
         Reproduce: _reproduce,
         Record: _record,
         Show: _show,
-        Compare: _compare,
+        Compare: compare,
         Figure: _figure,
         Report: _report,
     }
@@ -190,22 +189,6 @@ def _show(asked: Show, _: str) -> int:
     return 0
 
 
-def _compare(asked: Compare, _: str) -> int:
-    from burden_analysis import compare_sparsities, compare_strategies, open_study
-
-    dataset = open_study(asked.store)
-    if asked.by == "strategy":
-        order = asked.order or _claimed_order(dataset)
-        comparison = compare_strategies(dataset, asked.indicator, order=order, window=asked.window)
-    else:
-        comparison = compare_sparsities(dataset, asked.indicator, window=asked.window)
-    if asked.json:
-        sys.stdout.write(comparison.to_json() + "\n")
-    else:
-        sys.stdout.write(f"{comparison.table.to_string(index=False)}\n\n{comparison.verdict}\n")
-    return 0
-
-
 def _figure(asked: Figure, _: str) -> int:
     from burden_analysis import open_study
     from recorders.disk import disk_errors
@@ -244,32 +227,21 @@ def _write_all(store: Path, folder: Path, command: str) -> Path:
         return write_report(dataset, comparisons, folder, command=command, figures=figures, burden=burden)
 
 
-def _claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:
-    recorded = set(dataset["strategy"].values.tolist())
-    order = tuple(strategy for strategy in _CLAIM if strategy in recorded)
-    if len(order) < 2:
-        raise InputError(
-            f"fewer than two of {', '.join(_CLAIM)} were recorded (there are {', '.join(sorted(recorded))}): "
-            "name the order to test with burden compare --order"
-        )
-    return order
-
-
 def _comparisons(dataset: xr.Dataset) -> list[Comparison]:
     """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal."""
     from burden_analysis import compare_sparsities, compare_strategies
 
     def by_strategy() -> list[Comparison]:
-        order = _claimed_order(dataset)
+        order = claimed_order(dataset)
         return [compare_strategies(dataset, indicator, order=order) for indicator in INDICATORS]
 
     def by_sparsity() -> list[Comparison]:
         return [compare_sparsities(dataset, INDICATORS[0])]
 
     made: list[Comparison] = []
-    for what, compare in (("strategies", by_strategy), ("sparsities", by_sparsity)):
+    for what, comparisons in (("strategies", by_strategy), ("sparsities", by_sparsity)):
         try:
-            made += compare()
+            made += comparisons()
         except InputError as error:
             sys.stderr.write(f"burden: did not compare {what}: {error}\n")
     return made

@@ -1,4 +1,4 @@
-"""Lays a table of accuracies out as cells × compression ratios; says what is left out, and which blocks are unstable."""
+"""Lays a table of accuracies out as cells × compression ratios; names unstable blocks and what is left out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VALUES = ("compression", "sparsity", "accuracy")
 SEED = "seed"
+STATUS = "status"
 _DIGITS = 9  # 0.7 from YAML and 0.7 from arithmetic are one sparsity; accuracies that agree this far are tied
 _UNSTABLE = 10.0  # times the median block's variance within cells
 _SEEDS = 3  # two seeds give no interval: below this the block is the unit
@@ -41,7 +42,7 @@ class CompressionCells:
     blocks : tuple of str
         Columns whose values make a block.
     excluded : tuple of str
-        ``"cell: reason"`` for each accuracy that is missing or unusable.
+        ``"cell, ratio: reason"`` for each accuracy that is missing or unusable.
     """
 
     grid: npt.NDArray[np.float64]
@@ -125,8 +126,8 @@ def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> Compression
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns of `blocks`, ``compression``, ``sparsity``, ``accuracy`` (per cent) and optionally ``seed``.
-        ``attrs["excluded"]`` may name runs that are left out already.
+        Columns of `blocks`, ``compression``, ``sparsity``, ``accuracy`` (per cent) and optionally ``seed`` and, to say
+        why an accuracy is NaN, ``status``.
     blocks : sequence of str
         Columns whose values together are one block (a set-up at one learning rate).
 
@@ -151,7 +152,7 @@ def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> Compression
     grid = np.full((len(labels), len(ratios)), np.nan)
     accuracy = rows["accuracy"].to_numpy(float)
     grid[number, np.searchsorted(ratios, rows["compression"])] = np.where(np.isfinite(accuracy), accuracy, np.nan)
-    excluded = [*map(str, table.attrs.get("excluded", ())), *_gaps(grid, labels, ratios, rows)]
+    excluded = _gaps(grid, labels, ratios, rows)
     keep = np.isfinite(grid[:, 0]) & np.isfinite(grid[:, 1:]).any(axis=1)
     if not keep.any():
         raise InputError(
@@ -168,15 +169,15 @@ def _checked(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
     for name in (*blocks, *VALUES):
         if name not in table:
             raise unknown_name("column", name, map(str, table.columns))
-    if taken := set(blocks) & {*VALUES, SEED}:
+    if taken := set(blocks) & {*VALUES, SEED, STATUS}:
         raise InputError(f"{', '.join(sorted(taken))} cannot be part of a block: leave it out of blocks")
-    rows = table[[*blocks, *VALUES, *([SEED] if SEED in table else [])]].copy()
+    rows = table[[*blocks, *VALUES, *(name for name in (SEED, STATUS) if name in table)]].copy()
     for name in VALUES:
         numbers = pd.to_numeric(rows[name], errors="coerce")
         if (lost := numbers.isna() & rows[name].notna()).any():
             raise InputError(f"{name} {rows[name][lost].iloc[0]!r} is no number")
         rows[name] = numbers.astype(float).round(_DIGITS)
-    keys = [name for name in rows if name != "accuracy"]
+    keys = [name for name in rows if name not in ("accuracy", STATUS)]
     if (unknown := rows[keys].isna().any()).any():
         raise InputError(f"{', '.join(unknown.index[unknown])} is missing in some rows: every row needs its value")
     for name in ("compression", "sparsity"):
@@ -195,8 +196,8 @@ def _check_unique(rows: pd.DataFrame, keys: Sequence[str]) -> None:
     if twins.any():
         first = rows[twins].iloc[0]
         raise InputError(
-            f"rows repeat a cell, such as {_cell(first, keys)}, compression {first['compression']:g}: keep one of each, "
-            "or name in blocks the column that tells them apart"
+            f"rows repeat a cell, such as {_cell(first, keys)}, compression {first['compression']:g}: "
+            "keep one of each, or name in blocks the column that tells them apart"
         )
 
 
@@ -211,14 +212,14 @@ def _check_ratios(ratios: Sequence[float]) -> None:
 def _gaps(
     grid: npt.NDArray[np.float64], labels: pd.DataFrame, ratios: Sequence[float], rows: pd.DataFrame
 ) -> list[str]:
-    unusable = rows[~np.isfinite(rows["accuracy"])]
     keys = list(labels.columns)
-    given = set(unusable[[*keys, "compression"]].itertuples(index=False, name=None))
+    unusable = rows[~np.isfinite(rows["accuracy"])]
+    why = unusable[STATUS].astype(str) if STATUS in rows else pd.Series("accuracy is not finite", unusable.index)
+    given = dict(zip(unusable[[*keys, "compression"]].itertuples(index=False, name=None), why, strict=True))
     found = []
     for i, k in zip(*np.nonzero(~np.isfinite(grid)), strict=True):
-        row = labels.iloc[i]
-        why = "accuracy is not finite" if (*row.tolist(), ratios[k]) in given else "missing"
-        found.append(f"{_cell(row, keys)}, compression {ratios[k]:g}: {why}")
+        reason = given.get((*labels.iloc[i].tolist(), ratios[k]), "missing")
+        found.append(f"{_cell(labels.iloc[i], keys)}, compression {ratios[k]:g}: {reason}")
     return found
 
 
@@ -231,7 +232,7 @@ def _text(value: Any) -> str:
 
 
 def _numbered(rows: pd.DataFrame, keys: Sequence[str]) -> tuple[npt.NDArray[np.intp], pd.DataFrame]:
-    """Number rows by the values of some columns, and list these values in the order of their numbers."""
+    """Give rows with the same values in some columns one number; list these values in the order of their numbers."""
     if not keys:
         return np.zeros(len(rows), np.intp), rows.iloc[:1, :0]
     number = rows.groupby(list(keys), sort=True, observed=True).ngroup().to_numpy()

@@ -48,7 +48,7 @@ class CompressionEffect:
     alpha : float
         Level of every family; intervals cover 1 − alpha.
     excluded : tuple of str
-        ``"cell: reason"`` for each accuracy, and ``"run_id: reason"`` for each run, that was left out.
+        ``"cell, ratio: reason"`` for each accuracy that is missing or unusable.
     """
 
     table: pd.DataFrame

@@ -72,6 +72,8 @@ Kendall's W, or a share of wins; `expected` is the same with no effect. `exclude
 missing accuracy. `p_adjusted` is Holm's inside (scope, unit,
 family). `detectable` is the effect that a paired t test at the same alpha would see with 80 % power.
 """
+SHOWN = ("scope", "family", "ratio", "p", "p_adjusted", "effect", "ci_low", "ci_high", "expected", "n", "test")
+"""Columns that fit a terminal; `CompressionEffect.to_json` has all."""
 _CELL_RESAMPLES = 10_000  # of Friedman's test over cells, which only describes; it is too large to enumerate
 
 Floats = npt.NDArray[np.float64]
@@ -157,7 +159,7 @@ def _ratio_rows(ratios: tuple[float, ...], per_ratio: list[Floats], alpha: float
 def _difference_row(family: str, question: str, ratio: float, values: Floats, alpha: float) -> dict[str, Any]:
     values = np.round(values, 9)  # a mean of differences that cancel is a tie, not 1e-17
     estimate = mean_difference(values, level=1 - alpha)
-    result, _ = signed_rank(values)
+    result = signed_rank(values)
     return {
         **_asked(family, question, "Wilcoxon signed-rank, two-sided", ratio),
         **_estimated(estimate),
@@ -213,7 +215,7 @@ def _rank_rows(ratios: tuple[float, ...], levels: Floats, unit: str) -> Iterator
     pages = {"rises": page_trend(levels), "falls": page_trend(levels[:, ::-1])}
     yield from _adjusted(
         [
-            {**_asked(TREND, f"accuracy {way} with the ratio", "Page's L, one-sided"), **_tested(result)}
+            {**_asked(TREND, f"accuracy {way} with the ratio", f"Page's L: {way}, one-sided"), **_tested(result)}
             for way, result in pages.items()
         ]
     )
