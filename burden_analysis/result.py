@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from burden_analysis.tables import Printed
 from burden_analysis.verdict import prose
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Printed):
     """Tests of one ordered claim over paired seeds.
 
     Attributes
@@ -100,10 +100,6 @@ class Comparison:
             "effects": [_finite(row) for row in self.effects.to_dict("records")],
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-
-    def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
-        return f"<p>{html.escape(self.verdict)}</p>\n{table}"
 
 
 def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
