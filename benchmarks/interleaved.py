@@ -28,6 +28,17 @@ def ratios(pieces: Mapping[str, Callable[[], None]], peer: str, *, rounds: int =
     str
         A Markdown table: median milliseconds a call, median ratio and its quartiles.
     """
+    times = timings(pieces, rounds=rounds, repeats=repeats)
+    lines = [f"| what | ms | ratio to {peer} | quartiles |", "|---|---|---|---|"]
+    for name, taken in times.items():
+        ratio = [mine / theirs for mine, theirs in zip(taken, times[peer], strict=True)]
+        low, _, high = quantiles(ratio, n=4)
+        lines.append(f"| {name} | {median(taken):.3f} | {median(ratio):.2f} | {low:.2f}-{high:.2f} |")
+    return "\n".join(lines)
+
+
+def timings(pieces: Mapping[str, Callable[[], None]], *, rounds: int, repeats: int) -> dict[str, list[float]]:
+    """Time pieces in turn; milliseconds a call for every piece and round, without the round that warms up."""
     times: dict[str, list[float]] = {name: [] for name in pieces}
     for _ in range(rounds + 1):
         for name, piece in pieces.items():
@@ -35,12 +46,7 @@ def ratios(pieces: Mapping[str, Callable[[], None]], peer: str, *, rounds: int =
             for _ in range(repeats):
                 piece()
             times[name].append((time.perf_counter() - began) / repeats * 1e3)
-    lines = [f"| what | ms | ratio to {peer} | quartiles |", "|---|---|---|---|"]
-    for name, taken in times.items():
-        ratio = [mine / theirs for mine, theirs in zip(taken[1:], times[peer][1:], strict=True)]
-        low, _, high = quantiles(ratio, n=4)
-        lines.append(f"| {name} | {median(taken[1:]):.3f} | {median(ratio):.2f} | {low:.2f}-{high:.2f} |")
-    return "\n".join(lines)
+    return {name: taken[1:] for name, taken in times.items()}
 
 
 def machine() -> str:

@@ -74,29 +74,29 @@ def bipartite_soft_matching(
     """
     _check(tokens, merges, held_out, sizes)
     wide = torch.promote_types(tokens.dtype, torch.float32)  # half precision would make ties and lose small tokens
+    mass = tokens if sizes is None else tokens * sizes.unsqueeze(2)
     sizes = torch.ones(tokens.shape[:2], dtype=wide, device=tokens.device) if sizes is None else sizes.to(wide)
     if merges == 0:
         return Merged(tokens, sizes, torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[:2]))
+    in_a, in_b = slice(held_out, None, 2), slice(held_out + 1, None, 2)
     with torch.autocast(tokens.device.type, enabled=False):
-        a, b = tokens[:, held_out::2], tokens[:, held_out + 1 :: 2].to(wide)
-        a_sizes, b_sizes = sizes[:, held_out::2], sizes[:, held_out + 1 :: 2]
-
-        similarity, partner = _match(a.detach().to(wide), b.detach(), metric, generator)
+        vectors = tokens.detach().to(wide)
+        similarity, partner = _match(vectors[:, in_a], vectors[:, in_b], metric, generator)
         # Stable: of equally similar pairs the first in the sequence merge, on every device and in every rerun.
         ranked = similarity.argsort(dim=1, descending=True, stable=True)
         merged = torch.zeros_like(partner, dtype=torch.bool).scatter(1, ranked[:, :merges], value=True)
         kept = ranked[:, merges:].sort(dim=1).values
 
         # joins[j, i]: a_i goes to b_j. A product with it adds in a fixed order; scattered additions on a GPU do not.
-        places = torch.arange(b.shape[1], device=b.device).unsqueeze(1)
+        places = torch.arange(tokens[:, in_b].shape[1], device=tokens.device).unsqueeze(1)
         joins = ((partner.unsqueeze(1) == places) & merged.unsqueeze(1)).to(wide)
-        grown = b_sizes + (joins @ a_sizes.unsqueeze(2)).squeeze(2)
-        means = (b * b_sizes.unsqueeze(2) + joins @ (a * a_sizes.unsqueeze(2))) / grown.unsqueeze(2)
+        grown = sizes[:, in_b] + (joins @ sizes[:, in_a].unsqueeze(2)).squeeze(2)
+        means = torch.baddbmm(mass[:, in_b].to(wide), joins, mass[:, in_a].to(wide)) / grown.unsqueeze(2)
 
-    unmerged = a.gather(1, kept.unsqueeze(2).expand(-1, -1, a.shape[2]))
+    unmerged = tokens[:, in_a].gather(1, kept.unsqueeze(2).expand(-1, -1, tokens.shape[2]))
     return Merged(
         torch.cat([tokens[:, :held_out], unmerged, means.to(tokens.dtype)], dim=1),
-        torch.cat([sizes[:, :held_out], a_sizes.gather(1, kept), grown], dim=1),
+        torch.cat([sizes[:, :held_out], sizes[:, in_a].gather(1, kept), grown], dim=1),
         _source_map(partner, merged, kept.shape[1], tokens.shape[1], held_out),
     )
 
