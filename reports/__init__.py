@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reports.tables import to_csv as to_csv
     from reports.tables import to_latex as to_latex
     from reports.tables import to_markdown as to_markdown
+    from reports.token_map import token_map as token_map
 
 _HOME = {
     "Figure2": "reports.fig2",
@@ -26,10 +27,21 @@ _HOME = {
     "to_csv": "reports.tables",
     "to_latex": "reports.tables",
     "to_markdown": "reports.tables",
+    "token_map": "reports.token_map",
     "write_report": "reports.report",
 }
 
-__all__ = ["Figure2", "burden_figure", "figure2", "save_table", "to_csv", "to_latex", "to_markdown", "write_report"]
+__all__ = [
+    "Figure2",
+    "burden_figure",
+    "figure2",
+    "save_table",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+    "token_map",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
