@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from burden_analysis.cells import cells, check_strategies, complete_runs
+from burden_analysis.design import shares_seeds, with_all_strategies, with_full_blocks
 from burden_analysis.endpoints import endpoint
 from burden_analysis.probe import STATIC, needs_updates, require_updates, static_strategies
 from burden_analysis.result import Comparison, Outcome
 from burden_analysis.sparsity_tests import sparsity_outcome, sparsity_rows
 from burden_analysis.strategy_tests import strategy_outcome, strategy_rows
+from burden_analysis.unpaired_tests import unpaired_outcome, unpaired_rows
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def compare_strategies(
     Tests are gated: Page's L over all sparsities with strategies relabelled jointly inside a seed; if significant,
     Page's L per sparsity (Holm); inside significant sparsities, adjacent pairs by exact sign-flip (Holm). Behind a
     closed gate, effects and p only describe, and there is no adjusted p. Friedman's test per sparsity (Holm) is the
-    two-sided companion.
+    two-sided companion. A mixed model, seed random, tests whether strategies depend differently on sparsity; where it
+    cannot be fitted, contrasts of per-seed slopes do.
+
+    Where no seed was planned for two strategies there is nothing to pair: tests are then of independent samples
+    (Jonckheere–Terpstra in place of Page, Brunner–Munzel in place of sign flips), effects are Cliff's δ, and
+    `Comparison.paired` is False.
 
     Parameters
     ----------
@@ -87,12 +92,19 @@ def compare_strategies(
     if without := _without_updates(dataset, indicator, order):
         raise InputError(f"{indicator} needs mask updates ({', '.join(without)}): {STATIC}")
     found, excluded = _endpoints(dataset, indicator, order, window, scale, paired_by)
-    found, gaps = _with_full_blocks(found, paired_by)
-    table = strategy_rows(found, scale, alpha)
+    paired = shares_seeds(dataset, order, paired_by)
+    if paired:
+        found, gaps = with_full_blocks(found, paired_by)
+        table = strategy_rows(found, scale, alpha)
+        outcome = strategy_outcome(table, scale, alpha)
+    else:
+        found, gaps = with_all_strategies(found)
+        table = unpaired_rows(found, alpha)
+        outcome = unpaired_outcome(table, alpha)
     return Comparison(
         table=table,
         effects=found.tidy(),
-        outcome=strategy_outcome(table, scale, alpha),
+        outcome=outcome,
         indicator=indicator,
         window=window,
         scale=scale,
@@ -102,6 +114,7 @@ def compare_strategies(
         paired_by=paired_by,
         seeds=found.seeds,
         excluded=gaps + excluded,
+        paired=paired,
     )
 
 
@@ -200,23 +213,3 @@ def _endpoints(
     kept, unfinished = complete_runs(dataset, strategies)
     found = cells(kept, endpoint(kept, indicator, window, scale), strategies, paired_by)
     return found, unfinished + found.excluded
-
-
-def _with_full_blocks(found: Cells, paired_by: str) -> tuple[Cells, tuple[str, ...]]:
-    """Keep the sparsities at which some seed has all strategies, and those seeds; name the others."""
-    have = np.isfinite(found.grid)
-    full = np.atleast_1d(have.all(axis=2).any(axis=0))
-    gaps = []
-    for j in np.flatnonzero(~full):
-        lacking = [s for k, s in enumerate(found.strategies) if not have[:, j, k].any()]
-        why = f"no usable run of {', '.join(lacking)}" if lacking else f"no {paired_by} has all strategies"
-        gaps.append(f"sparsity {found.sparsities[j]:g}: {why}")
-    if not full.any():
-        raise InputError(
-            f"no {paired_by} has a complete run of all of {', '.join(found.strategies)} at any sparsity"
-            + (f" ({'; '.join(gaps)})" if gaps else "")
-            + ": finish the study, or pass a shorter order"
-        )
-    kept = found.at_sparsities(full)
-    gaps += [f"{paired_by} {s}: no sparsity has all strategies" for s in found.seeds if s not in kept.seeds]
-    return kept, tuple(gaps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,23 +13,39 @@ PAGE = "Page per sparsity (Holm)"
 PAIRS = "adjacent pairs in significant sparsities (Holm)"
 FRIEDMAN = "Friedman per sparsity (Holm)"
 AGAINST = "against the claim (Holm)"
+INTERACTION = "strategy × sparsity"
+CONTRASTS = "strategy × sparsity per seed (Holm)"
 EVERYWHERE = "all sparsities"
 RISING = "Page over sparsity (Holm over strategies)"
 SLOPE = "slope over sparsity (Holm over strategies)"
 FALLING = "against the claim (Holm over strategies)"
 
+UNPAIRED_JOINT = "gate: Jonckheere–Terpstra over all sparsities"
+UNPAIRED_TREND = "Jonckheere–Terpstra per sparsity (Holm)"
+UNPAIRED_PAIRS = "adjacent pairs of independent samples in significant sparsities (Holm)"
+
 CLOSED = "not tested (gate closed)"
 
 
-def reversed_pairs(table: pd.DataFrame, scale: str) -> list[str]:
+def at_sparsity(sparsity: float) -> str:
+    """Name the scope of a test at one sparsity."""
+    return f"sparsity {sparsity:g}"
+
+
+def gated(family: str, p_adjusted: float) -> str:
+    """Name the family of a test, or say that its gate was closed: it then has no adjusted p."""
+    return CLOSED if math.isnan(p_adjusted) else family
+
+
+def reversed_pairs(table: pd.DataFrame, neutral: float) -> list[str]:
     """Name the adjacent pairs whose estimate over all sparsities points against the claim.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        From `strategy_rows`.
-    scale : {"log", "raw"}
-        What the effects are.
+        From `strategy_rows` or `unpaired_rows`.
+    neutral : float
+        The effect of no difference: `no_effect` of the scale, 0 for Cliff's δ.
 
     Returns
     -------
@@ -36,7 +53,7 @@ def reversed_pairs(table: pd.DataFrame, scale: str) -> list[str]:
         Such as ``"random < optimal"``.
     """
     against = table[table["family"] == AGAINST]
-    return [str(q) for q in against.loc[against["effect"] < no_effect(scale), "question"]]
+    return [str(q) for q in against.loc[against["effect"] < neutral, "question"]]
 
 
 def no_effect(scale: str) -> float:

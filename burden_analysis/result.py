@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from burden_analysis.outcome import Outcome
 from burden_analysis.tables import Printed
 from burden_analysis.verdict import prose
 
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-
-class Outcome(StrEnum):
-    """What the tests say about the claim."""
-
-    SUPPORTED = "supported"
-    CONTRADICTED = "contradicted"
-    NOT_SUPPORTED = "not supported (could have been seen)"
-    UNDECIDED = "undecided (too few seeds)"
+__all__ = ["Comparison", "Outcome"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +49,8 @@ class Comparison(Printed):
         Its values that were used.
     excluded : tuple of str
         ``"run_id: reason"`` for each run, and ``"sparsity: reason"`` for each sparsity, that was left out.
+    paired : bool
+        False where strategies share no seed: tests of independent samples, effects are Cliff's δ.
     """
 
     table: pd.DataFrame
@@ -70,6 +65,7 @@ class Comparison(Printed):
     paired_by: str
     seeds: tuple[Any, ...]
     excluded: tuple[str, ...]
+    paired: bool = True
 
     @property
     def verdict(self) -> str:
@@ -92,6 +88,7 @@ class Comparison(Printed):
             "scale": self.scale,
             "alpha": self.alpha,
             "paired_by": self.paired_by,
+            "paired": self.paired,
             "seeds": self.seeds,
             "outcome": self.outcome.value,
             "verdict": self.verdict,

@@ -45,7 +45,7 @@ def make_row(
     family: str,
     result: PermutationResult | None = None,
     estimate: Estimate | None = None,
-    values: Mapping[str, float] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make one row of a comparison's table.
 
@@ -57,7 +57,7 @@ def make_row(
         Fills statistic, p, n, attainable_p, excluded and method.
     estimate : Estimate, optional
         Fills effect and interval; without `result` also n and excluded.
-    values : mapping of str to float, optional
+    values : mapping, optional
         Further columns.
 
     Returns

@@ -6,26 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from burden_analysis.effects import SPARSITY_STEP, detectable, paired_effect, slopes_over_sparsity
 from burden_analysis.families import FALLING, RISING, SLOPE
-from burden_analysis.result import Outcome
+from burden_analysis.outcome import Outcome
 from burden_analysis.rows import as_table, make_row
-from burden_analysis.statistics import (
-    Estimate,
-    holm,
-    mean_difference,
-    page_trend,
-    ratio_of_geometric_means,
-    sign_flip,
-)
-from burden_analysis.strategy_tests import detectable_effect
+from burden_analysis.statistics import holm, page_trend, sign_flip
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
 
     from burden_analysis.cells import Cells
-
-_STEP = 0.1  # the effect is told for a sparsity that is higher by this
 
 
 def sparsity_rows(found: Cells, scale: str, alpha: float) -> pd.DataFrame:
@@ -48,17 +38,17 @@ def sparsity_rows(found: Cells, scale: str, alpha: float) -> pd.DataFrame:
     each = [found.of(k) for k in range(len(found.strategies))]
     rising = [page_trend(values) for _, values in each]
     falling = [page_trend(values[:, ::-1]) for _, values in each]
-    slopes = [_STEP * _slopes(sparsities, values) for sparsities, values in each]
+    slopes = [slopes_over_sparsity(sparsities, values) for sparsities, values in each]
     flips = [sign_flip(slope) for slope in slopes]
-    estimates = [_estimate(slope, scale, alpha) for slope in slopes]
+    estimates = [paired_effect(np.zeros_like(slope), slope, scale, alpha) for slope in slopes]
     p_rising, p_flips, p_falling = (holm([r.p for r in results]) for results in (rising, flips, falling))
     rows = []
     for k, strategy in enumerate(found.strategies):
         values = {"p_adjusted": p_rising[k]}
         rows.append(make_row("rises with sparsity", strategy, "Page's L", RISING, rising[k], values=values))
     for k, strategy in enumerate(found.strategies):
-        question, test = f"change per +{_STEP:g} sparsity", "sign flip, two-sided"
-        values = {"p_adjusted": p_flips[k], "detectable": detectable_effect(estimates[k], scale, alpha)}
+        question, test = f"change per +{SPARSITY_STEP:g} sparsity", "sign flip, two-sided"
+        values = {"p_adjusted": p_flips[k], "detectable": detectable(estimates[k], scale, alpha)}
         rows.append(make_row(question, strategy, test, SLOPE, flips[k], estimates[k], values))
     for k, strategy in enumerate(found.strategies):
         values = {"p_adjusted": p_falling[k]}
@@ -89,15 +79,3 @@ def sparsity_outcome(table: pd.DataFrame, alpha: float) -> Outcome:
     if (rising["n"] < 3).any() or (len(rising) * rising["attainable_p"] > alpha).any():
         return Outcome.UNDECIDED
     return Outcome.NOT_SUPPORTED
-
-
-def _slopes(sparsities: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Least-squares slope per seed; NaN where a sparsity is missing."""
-    centred = sparsities - sparsities.mean()
-    return np.asarray(values @ centred / (centred @ centred))
-
-
-def _estimate(slopes: npt.NDArray[np.float64], scale: str, alpha: float) -> Estimate:
-    if scale == "log":
-        return ratio_of_geometric_means(slopes, np.zeros_like(slopes), level=1 - alpha)
-    return mean_difference(slopes, level=1 - alpha)

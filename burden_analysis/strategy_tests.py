@@ -9,31 +9,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from burden_analysis.effects import detectable, paired_effect
 from burden_analysis.families import (
     AGAINST,
-    CLOSED,
     EVERYWHERE,
     FRIEDMAN,
     JOINT,
     PAGE,
     PAIRS,
+    at_sparsity,
+    gated,
+    no_effect,
     pair_name,
     reversed_pairs,
 )
-from burden_analysis.result import Outcome
+from burden_analysis.interaction_tests import interaction_rows
+from burden_analysis.outcome import Outcome
 from burden_analysis.rows import as_table, make_row
 from burden_analysis.statistics import (
     Estimate,
     PermutationResult,
-    detectable_difference,
     friedman_exact,
     holm,
     kendalls_w,
-    mean_difference,
     one_sided_p,
     page_joint,
     page_trend,
-    ratio_of_geometric_means,
     sign_flip,
 )
 
@@ -63,17 +64,43 @@ def strategy_rows(found: Cells, scale: str, alpha: float) -> pd.DataFrame:
     pandas.DataFrame
         Table of a `Comparison`.
     """
-    claim = " < ".join(found.strategies)
-    joint = page_joint(found.grid)
-    rows = [make_row(claim, EVERYWHERE, "Page's L, joint", JOINT, joint, values={"p_adjusted": joint.p})]
+    joint, *against = claim_rows(found, scale, alpha)
     pages = [page_trend(found.grid[:, j]) for j in range(len(found.sparsities))]
-    adjusted = holm([page.p if joint.p <= alpha else math.nan for page in pages])
+    adjusted = holm([page.p if joint["p"] <= alpha else math.nan for page in pages])
+    rows = [joint]
     for sparsity, page, p in zip(found.sparsities, pages, adjusted, strict=True):
-        rows.append(make_row(claim, _at(sparsity), "Page's L", _gated(PAGE, p), page, values={"p_adjusted": p}))
+        family = gated(PAGE, p)
+        rows.append(
+            make_row(joint["question"], at_sparsity(sparsity), "Page's L", family, page, values={"p_adjusted": p})
+        )
     rows += _pair_rows(found, adjusted <= alpha, scale, alpha)
     rows += _friedman_rows(found)
-    rows += _against_rows(found, scale, alpha)
+    rows += against
+    rows += interaction_rows(found, scale, alpha)
     return as_table(rows)
+
+
+def claim_rows(found: Cells, scale: str, alpha: float) -> Rows:
+    """Make the tests that decide the outcome: the joint test of the claim, and the family against it.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints, strategies in the claimed order.
+    scale : {"log", "raw"}
+        What the endpoints are.
+    alpha : float
+        Level.
+
+    Returns
+    -------
+    list of dict
+        The joint row first.
+    """
+    joint = page_joint(found.grid)
+    claim = " < ".join(found.strategies)
+    row = make_row(claim, EVERYWHERE, "Page's L, joint", JOINT, joint, values={"p_adjusted": joint.p})
+    return [row, *_against_rows(found, scale, alpha)]
 
 
 def strategy_outcome(table: pd.DataFrame, scale: str, alpha: float) -> Outcome:
@@ -97,46 +124,11 @@ def strategy_outcome(table: pd.DataFrame, scale: str, alpha: float) -> Outcome:
     against = table[table["family"] == AGAINST]
     if (against["p_adjusted"] <= alpha).any():
         return Outcome.CONTRADICTED
-    if joint["p"] <= alpha and not reversed_pairs(table, scale):
+    if joint["p"] <= alpha and not reversed_pairs(table, no_effect(scale)):
         return Outcome.SUPPORTED
     if joint["n"] < 3 or joint["attainable_p"] > alpha:
         return Outcome.UNDECIDED
     return Outcome.NOT_SUPPORTED
-
-
-def _at(sparsity: float) -> str:
-    return f"sparsity {sparsity:g}"
-
-
-def _gated(family: str, p_adjusted: float) -> str:
-    return CLOSED if math.isnan(p_adjusted) else family
-
-
-def _estimate(lower: Floats, higher: Floats, scale: str, alpha: float) -> Estimate:
-    if scale == "log":
-        return ratio_of_geometric_means(higher, lower, level=1 - alpha)
-    return mean_difference(higher - lower, level=1 - alpha)
-
-
-def detectable_effect(estimate: Estimate, scale: str, alpha: float) -> float:
-    """Smallest effect that a paired t test with these seeds and this spread sees with 80 % power.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        Of the paired differences.
-    scale : {"log", "raw"}
-        Whether to give a ratio or a difference.
-    alpha : float
-        Level.
-
-    Returns
-    -------
-    float
-        NaN below three seeds.
-    """
-    difference = detectable_difference(estimate.sd, estimate.n, alpha=alpha)
-    return 10**difference if scale == "log" else difference
 
 
 def _pair_rows(found: Cells, opened: npt.NDArray[np.bool_], scale: str, alpha: float) -> Rows:
@@ -144,17 +136,17 @@ def _pair_rows(found: Cells, opened: npt.NDArray[np.bool_], scale: str, alpha: f
     for j in range(len(found.sparsities)):
         for k in range(len(found.strategies) - 1):
             lower, higher = found.grid[:, j, k], found.grid[:, j, k + 1]
-            made.append((j, k, _estimate(lower, higher, scale, alpha), sign_flip(higher - lower)))
+            made.append((j, k, paired_effect(lower, higher, scale, alpha), sign_flip(higher - lower)))
     adjusted = holm([flip.p if opened[j] else math.nan for j, _, _, flip in made])
     return [
         make_row(
             pair_name(found.strategies[k], found.strategies[k + 1], scale),
-            _at(found.sparsities[j]),
+            at_sparsity(found.sparsities[j]),
             "sign flip, two-sided",
-            _gated(PAIRS, p),
+            gated(PAIRS, p),
             flip,
             estimate,
-            values={"p_adjusted": p, "detectable": detectable_effect(estimate, scale, alpha)},
+            values={"p_adjusted": p, "detectable": detectable(estimate, scale, alpha)},
         )
         for (j, k, estimate, flip), p in zip(made, adjusted, strict=True)
     ]
@@ -166,7 +158,7 @@ def _friedman_rows(found: Cells) -> Rows:
     return [
         make_row(
             "any difference",
-            _at(sparsity),
+            at_sparsity(sparsity),
             "Friedman's χ²",
             FRIEDMAN,
             result,
@@ -180,11 +172,11 @@ def _against_rows(found: Cells, scale: str, alpha: float) -> Rows:
     backwards = page_joint(found.grid[..., ::-1])
     rows = [make_row(" < ".join(reversed(found.strategies)), EVERYWHERE, "Page's L, joint", AGAINST, backwards)]
     for k, (lower, higher) in enumerate(pairwise(found.strategies)):
-        estimate = _estimate(*_over_sparsities(found.grid[..., k], found.grid[..., k + 1]), scale, alpha)
+        estimate = paired_effect(*_over_sparsities(found.grid[..., k], found.grid[..., k + 1]), scale, alpha)
         t, p = one_sided_p(estimate)
-        detectable = detectable_effect(estimate, scale, alpha)
+        seen = detectable(estimate, scale, alpha)
         question = f"{higher} < {lower}"
-        values = {"statistic": t, "p": p, "detectable": detectable}
+        values = {"statistic": t, "p": p, "detectable": seen}
         rows.append(make_row(question, EVERYWHERE, "paired t, one-sided", AGAINST, estimate=estimate, values=values))
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = p

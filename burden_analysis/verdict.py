@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from burden_analysis.families import (
     AGAINST,
+    CONTRASTS,
     FALLING,
+    INTERACTION,
     JOINT,
     PAGE,
     PAIRS,
     RISING,
     SLOPE,
+    no_effect,
     pair_name,
     reversed_pairs,
 )
+from burden_analysis.phrases import counted, effect_in_words, family, p_in_words, significance
 from burden_analysis.probe import PROBE_INDICATORS
+from burden_analysis.unpaired_verdict import unpaired_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,22 +48,24 @@ def prose(c: Comparison) -> str:
     str
         One paragraph.
     """
-    sentences = _strategies(c) if c.by == "strategy" else _sparsities(c)
+    by_strategy = _strategies if c.paired else unpaired_sentences
+    sentences = by_strategy(c) if c.by == "strategy" else _sparsities(c)
     text = " ".join(s for s in [*sentences, _endpoint(c), _left_out(c.excluded)] if s)
     return f"{c.outcome.value.capitalize()}: {text}"
 
 
 def _strategies(c: Comparison) -> list[str]:
-    joint = _family(c, JOINT).iloc[0]
-    places = _count(c.effects["sparsity"].nunique(), "sparsity", "sparsities")
-    units = _count(joint["n"], c.paired_by)
+    joint = family(c.table, JOINT).iloc[0]
+    places = counted(c.effects["sparsity"].nunique(), "sparsity", "sparsities")
+    units = counted(joint["n"], c.paired_by)
     return [
         f"that {c.indicator} is ordered {joint['question']} (Page's joint test over {places} and {units}: "
-        f"L = {joint['statistic']:g}, one-sided {_p(joint['p'])}, {joint['method']}).",
+        f"L = {joint['statistic']:g}, one-sided {p_in_words(joint['p'])}, {joint['method']}).",
         _reason(c),
         _by_sparsity(c),
         _pairs(c),
         _overall(c),
+        _interaction(c),
     ]
 
 
@@ -72,71 +79,86 @@ def _reason(c: Comparison) -> str:
 
 
 def _contradiction(c: Comparison) -> str:
-    against = _family(c, AGAINST)
+    against = family(c.table, AGAINST)
     found = against[against["p_adjusted"] <= c.alpha]
     listed = ", ".join(
-        f"{row['question']} (adjusted {_p(row['p_adjusted'])}, {row['test']})" for _, row in found.iterrows()
+        f"{row['question']} (adjusted {p_in_words(row['p_adjusted'])}, {row['test']})" for _, row in found.iterrows()
     )
     return f"Significant against it after Holm: {listed}."
 
 
 def _undecided(c: Comparison) -> str:
-    joint = _family(c, JOINT).iloc[0]
+    joint = family(c.table, JOINT).iloc[0]
     n = int(joint["n"])
     if n == 1:
         return f"No inference is possible with one {c.paired_by}."
     if joint["attainable_p"] > c.alpha:
-        return f"{_count(n, c.paired_by)} cannot reach {c.alpha:g}: the smallest p is {joint['attainable_p']:.2g}."
-    return f"{_count(n, c.paired_by)} give no interval and no effect that could have been seen."
+        return f"{counted(n, c.paired_by)} cannot reach {c.alpha:g}: the smallest p is {joint['attainable_p']:.2g}."
+    return f"{counted(n, c.paired_by)} give no interval and no effect that could have been seen."
 
 
 def _not_seen(c: Comparison) -> str:
-    joint = _family(c, JOINT).iloc[0]
-    contrary = ", ".join(reversed_pairs(c.table, c.scale))
+    joint = family(c.table, JOINT).iloc[0]
+    contrary = ", ".join(reversed_pairs(c.table, no_effect(c.scale)))
     why = (
         f"Not significant at {c.alpha:g}."
         if joint["p"] > c.alpha
         else f"The joint test is significant, but estimates point the other way: {contrary}."
     )
-    rows = _family(c, AGAINST).iloc[1:]
+    rows = family(c.table, AGAINST).iloc[1:]
     return f"{why} {_detectable(zip(_contrasts(c), rows['detectable'], strict=True))}"
 
 
 def _by_sparsity(c: Comparison) -> str:
-    pages = _family(c, PAGE)
+    pages = family(c.table, PAGE)
     if pages.empty:
         return "Gate closed: sparsities and pairs were not tested one by one."
     return (
         f"Page's test per sparsity (Holm over {len(pages)}): "
-        + "; ".join(f"{row['scope']}: {_significance(row, c.alpha, len(pages))}" for _, row in pages.iterrows())
+        + "; ".join(f"{row['scope']}: {significance(row, c.alpha, len(pages))}" for _, row in pages.iterrows())
         + "."
     )
 
 
 def _pairs(c: Comparison) -> str:
-    pairs = _family(c, PAIRS)
+    pairs = family(c.table, PAIRS)
     if pairs.empty:
         return ""
     smallest = min(1.0, len(pairs) * pairs["attainable_p"].min())
     if smallest > c.alpha:
         return (
             f"No pair at a single sparsity could reach {c.alpha:g}: the smallest adjusted sign-flip p over "
-            f"{_count(len(pairs), 'pair')} is {smallest:.2g}."
+            f"{counted(len(pairs), 'pair')} is {smallest:.2g}."
         )
     differ = int((pairs["p_adjusted"] <= c.alpha).sum())
-    return f"{differ} of {_count(len(pairs), 'adjacent pair')} tested at single sparsities differ (sign flip, Holm)."
+    return f"{differ} of {counted(len(pairs), 'adjacent pair')} tested at single sparsities differ (sign flip, Holm)."
 
 
 def _overall(c: Comparison) -> str:
-    rows = _family(c, AGAINST).iloc[1:]
+    rows = family(c.table, AGAINST).iloc[1:]
     effects = ", ".join(
-        f"{name} = {_effect(row)}" for name, (_, row) in zip(_contrasts(c), rows.iterrows(), strict=True)
+        f"{name} = {effect_in_words(row)}" for name, (_, row) in zip(_contrasts(c), rows.iterrows(), strict=True)
     )
     interval = (
         f"{1 - c.alpha:.0%} t intervals" if rows["ci_low"].notna().all() else f"no intervals below three {c.paired_by}s"
     )
     what = "ratios of geometric means" if c.scale == "log" else "mean differences"
     return f"Over all sparsities, {what}: {effects} ({interval}); observed order {_observed(c, rows['effect'])}."
+
+
+def _interaction(c: Comparison) -> str:
+    rows = family(c.table, INTERACTION)
+    if rows.empty or rows.iloc[0]["n"] < 3:
+        return ""
+    row, contrasts = rows.iloc[0], family(c.table, CONTRASTS)
+    if contrasts.empty:
+        differs = "differs" if row["p"] <= c.alpha else "does not differ significantly"
+        return (
+            f"The slope over sparsity {differs} between strategies (mixed model, {row['method']}: "
+            f"{row['statistic']:.3g}, {p_in_words(row['p'])})."
+        )
+    told = "; ".join(f"{r['question']}: {significance(r, c.alpha, len(contrasts))}" for _, r in contrasts.iterrows())
+    return f"Strategy × sparsity: mixed model {row['method']}, sign flip, Holm: {told}."
 
 
 def _observed(c: Comparison, effects: pd.Series[float]) -> str:
@@ -156,35 +178,26 @@ def _contrasts(c: Comparison) -> list[str]:
 
 
 def _sparsities(c: Comparison) -> list[str]:
-    rising, slopes, falling = (_family(c, family) for family in (RISING, SLOPE, FALLING))
+    rising, slopes, falling = (family(c.table, name) for name in (RISING, SLOPE, FALLING))
     parts = []
     for (_, up), (_, slope), (_, down) in zip(rising.iterrows(), slopes.iterrows(), falling.iterrows(), strict=True):
         n = int(up["n"])
         if n == 1:
             told = f"no inference is possible with one {c.paired_by}"
         elif down["p_adjusted"] <= c.alpha:
-            told = f"significant fall (adjusted {_p(down['p_adjusted'])})"
+            told = f"significant fall (adjusted {p_in_words(down['p_adjusted'])})"
         else:
-            told = _significance(up, c.alpha, len(rising))
-        text = f"{up['scope']}: {told}, L = {up['statistic']:g}, {slope['question']} {_effect(slope)}"
+            told = significance(up, c.alpha, len(rising))
+        text = f"{up['scope']}: {told}, L = {up['statistic']:g}, {slope['question']} {effect_in_words(slope)}"
         if up["p_adjusted"] > c.alpha and n > 2:
             text += f" (80 % power for {slope['detectable']:.3g})"
-        parts.append(f"{text}, {_count(n, c.paired_by)}, {_count(up['excluded'], c.paired_by)} incomplete")
+        parts.append(f"{text}, {counted(n, c.paired_by)}, {counted(up['excluded'], c.paired_by)} incomplete")
     kind = "ratio" if c.scale == "log" else "difference"
     return [
         f"that {c.indicator} rises with sparsity ({' < '.join(c.order)}) within {c.paired_by} (Page's L, Holm over "
-        f"{_count(len(rising), 'strategy', 'strategies')}; {kind} with {1 - c.alpha:.0%} t interval).",
+        f"{counted(len(rising), 'strategy', 'strategies')}; {kind} with {1 - c.alpha:.0%} t interval).",
         "; ".join(parts) + ".",
     ]
-
-
-def _significance(row: pd.Series[Any], alpha: float, tests: int) -> str:
-    if row["p_adjusted"] <= alpha:
-        return f"significant (adjusted {_p(row['p_adjusted'])})"
-    smallest = min(1.0, tests * row["attainable_p"])
-    if smallest > alpha:
-        return f"could not reach {alpha:g} (smallest adjusted p {smallest:.2g})"
-    return f"not significant (adjusted {_p(row['p_adjusted'])})"
 
 
 def _detectable(contrasts: Iterable[tuple[str, float]]) -> str:
@@ -192,19 +205,14 @@ def _detectable(contrasts: Iterable[tuple[str, float]]) -> str:
     return f"A paired t test had 80 % power for {', '.join(known)} or more." if known else ""
 
 
-def _effect(row: pd.Series[Any]) -> str:
-    if math.isnan(row["ci_low"]):
-        return f"{row['effect']:.3g}"
-    return f"{row['effect']:.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]"
-
-
 def _endpoint(c: Comparison) -> str:
     values = "log10 values" if c.scale == "log" else "values"
     which = f": {', '.join(map(str, c.seeds))}" if len(c.seeds) <= _LISTED else ""
     moments = "probed mask updates" if c.indicator in PROBE_INDICATORS else "records"
+    pairing = "paired by" if c.paired else "not paired by"
     return (
         f"Endpoint: mean of {values} over the last {c.window:.0%} of each run's own {moments}, "
-        f"paired by {c.paired_by} ({_count(len(c.seeds), c.paired_by)}{which})."
+        f"{pairing} {c.paired_by} ({counted(len(c.seeds), c.paired_by)}{which})."
     )
 
 
@@ -213,15 +221,3 @@ def _left_out(excluded: tuple[str, ...]) -> str:
         return "Nothing was left out."
     more = f" and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
     return f"{len(excluded)} left out: {'; '.join(excluded[:_NAMED])}{more}."
-
-
-def _family(c: Comparison, family: str) -> pd.DataFrame:
-    return c.table[c.table["family"] == family]
-
-
-def _count(n: float, noun: str, plural: str = "") -> str:
-    return f"{int(n)} {noun if n == 1 else plural or noun + 's'}"
-
-
-def _p(p: float) -> str:
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

@@ -21,7 +21,6 @@ _MOST_PAIRS = 1_000_000
 _FEWEST_PAIRS = 3  # below, no interval and no test is reported
 
 
-@cache
 def paired_power(size: float, n: int, *, alpha: float = 0.05) -> float:
     """Power of a two-sided paired t test.
 
@@ -46,17 +45,7 @@ def paired_power(size: float, n: int, *, alpha: float = 0.05) -> float:
     """
     if n < 2:
         raise InputError(f"a paired t test needs two pairs, not {n}")
-    freedom, centre = n - 1, abs(size) * math.sqrt(n)
-    critical = float(student.ppf(1 - alpha / 2, freedom)) / math.sqrt(freedom)
-
-    def rejected(spread: float) -> float:  # given the standard deviation that was drawn
-        bound = critical * spread
-        return float((norm.cdf(centre - bound) + norm.cdf(-centre - bound)) * chi.pdf(spread, freedom))
-
-    turn = centre / critical
-    widest = float(chi.isf(1e-15, freedom))
-    inside = [turn] if turn < widest else None
-    return min(1.0, float(quad(rejected, 0, widest, points=inside, limit=200)[0]))
+    return _power(abs(size) * math.sqrt(n), n - 1, alpha)
 
 
 def detectable_difference(sd: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -86,7 +75,7 @@ def detectable_difference(sd: float, n: int, *, alpha: float = 0.05, power: floa
     _check(alpha, power)
     if n < _FEWEST_PAIRS or math.isnan(sd):
         return math.nan
-    return _standard_size(n, alpha, power) * sd
+    return _noncentrality(n - 1, alpha, power) / math.sqrt(n) * sd
 
 
 def pairs_needed(size: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
@@ -124,12 +113,57 @@ def pairs_needed(size: float, *, alpha: float = 0.05, power: float = 0.8) -> int
     return high
 
 
+def detectable_delta(first: int, second: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Cliff's δ of two normal samples that a two-sided two-sample t test sees with a given power.
+
+    Parameters
+    ----------
+    first, second : int
+        Seeds in each sample.
+    alpha : float, default 0.05
+        Level of the test.
+    power : float, default 0.8
+        Wanted.
+
+    Returns
+    -------
+    float
+        2 Φ(d / √2) − 1 of the detectable d; NaN below three seeds in a sample.
+
+    Raises
+    ------
+    InputError
+        A power that is not between alpha and 1.
+    """
+    _check(alpha, power)
+    if min(first, second) < _FEWEST_PAIRS:
+        return math.nan
+    size = _noncentrality(first + second - 2, alpha, power) * math.sqrt(1 / first + 1 / second)
+    return float(2 * norm.cdf(size / math.sqrt(2)) - 1)
+
+
 @cache
-def _standard_size(n: int, alpha: float, power: float) -> float:
+def _noncentrality(freedom: int, alpha: float, power: float) -> float:
+    """Mean over standard error that a t test sees with a given power."""
     high = 1.0
-    while paired_power(high, n, alpha=alpha) < power:
+    while _power(high, freedom, alpha) < power:
         high *= 2
-    return float(brentq(lambda size: paired_power(size, n, alpha=alpha) - power, 0, high, xtol=1e-10))
+    return float(brentq(lambda centre: _power(centre, freedom, alpha) - power, 0, high, xtol=1e-10))
+
+
+@cache
+def _power(centre: float, freedom: int, alpha: float) -> float:
+    """Probability that a t statistic with this mean is significant, two-sided."""
+    critical = float(student.ppf(1 - alpha / 2, freedom)) / math.sqrt(freedom)
+
+    def rejected(spread: float) -> float:  # given the standard deviation that was drawn
+        bound = critical * spread
+        return float((norm.cdf(centre - bound) + norm.cdf(-centre - bound)) * chi.pdf(spread, freedom))
+
+    turn = centre / critical
+    widest = float(chi.isf(1e-15, freedom))
+    inside = [turn] if turn < widest else None
+    return min(1.0, float(quad(rejected, 0, widest, points=inside, limit=200)[0]))
 
 
 def _check(alpha: float, power: float) -> None:

@@ -1,0 +1,118 @@
+"""Whether strategies share seeds, and what of a design can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from burden_analysis.cells import run_table
+from recorders.contract import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from burden_analysis.cells import Cells
+
+
+def shares_seeds(dataset: xr.Dataset, strategies: Sequence[str], paired_by: str) -> bool:
+    """Whether the design pairs strategies; runs of any status count, so that no failure changes the test.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    strategies : sequence of str
+        That are compared.
+    paired_by : str
+        Coordinate whose equal values are paired.
+
+    Returns
+    -------
+    bool
+        True where two of them share a value.
+    """
+    table = run_table(dataset, paired_by)
+    seeds = [set(table.loc[table["strategy"] == strategy, paired_by]) for strategy in strategies]
+    return len(set().union(*seeds)) < sum(map(len, seeds))
+
+
+def with_all_strategies(found: Cells) -> tuple[Cells, tuple[str, ...]]:
+    """Keep the sparsities at which every strategy has a run of its own seeds; name the others.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints of a design in which each seed has one strategy.
+
+    Returns
+    -------
+    found : Cells
+        What can be compared.
+    gaps : tuple of str
+        ``"sparsity: reason"`` of what cannot.
+
+    Raises
+    ------
+    InputError
+        Nothing is left.
+    """
+    have = np.atleast_2d(np.isfinite(found.grid).any(axis=0))
+    keep = np.atleast_1d(have.all(axis=1))
+    gaps = []
+    for j in np.flatnonzero(~keep):
+        lacking = [s for k, s in enumerate(found.strategies) if not have[j, k]]
+        gaps.append(f"sparsity {found.sparsities[j]:g}: no usable run of {', '.join(lacking)}")
+    if not keep.any():
+        raise InputError(
+            f"no sparsity has a complete run of all of {', '.join(found.strategies)} ({'; '.join(gaps)}): "
+            "finish the study, or pass a shorter order"
+        )
+    values = found.grid[:, keep]
+    used = np.atleast_1d(np.isfinite(values).any(axis=(1, 2)))
+    seeds = tuple(s for s, k in zip(found.seeds, used, strict=True) if k)
+    sparsities = tuple(s for s, k in zip(found.sparsities, keep, strict=True) if k)
+    return replace(found, grid=values[used], seeds=seeds, sparsities=sparsities), tuple(gaps)
+
+
+def with_full_blocks(found: Cells, paired_by: str) -> tuple[Cells, tuple[str, ...]]:
+    """Keep the sparsities at which some seed has all strategies, and those seeds; name the others.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints of a paired design.
+    paired_by : str
+        What a seed is called.
+
+    Returns
+    -------
+    found : Cells
+        What can be compared.
+    gaps : tuple of str
+        ``"sparsity: reason"`` and ``"seed: reason"`` of what cannot.
+
+    Raises
+    ------
+    InputError
+        Nothing is left.
+    """
+    have = np.isfinite(found.grid)
+    full = np.atleast_1d(have.all(axis=2).any(axis=0))
+    gaps = []
+    for j in np.flatnonzero(~full):
+        lacking = [s for k, s in enumerate(found.strategies) if not have[:, j, k].any()]
+        why = f"no usable run of {', '.join(lacking)}" if lacking else f"no {paired_by} has all strategies"
+        gaps.append(f"sparsity {found.sparsities[j]:g}: {why}")
+    if not full.any():
+        raise InputError(
+            f"no {paired_by} has a complete run of all of {', '.join(found.strategies)} at any sparsity"
+            + (f" ({'; '.join(gaps)})" if gaps else "")
+            + ": finish the study, or pass a shorter order"
+        )
+    kept = found.at_sparsities(full)
+    gaps += [f"{paired_by} {s}: no sparsity has all strategies" for s in found.seeds if s not in kept.seeds]
+    return kept, tuple(gaps)

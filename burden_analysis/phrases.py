@@ -1,0 +1,41 @@
+"""Phrases that every verdict is made of."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def significance(row: pd.Series[Any], alpha: float, tests: int) -> str:
+    """Say what an adjusted p means; where a family of so many tests could not reach alpha, say that instead."""
+    if row["p_adjusted"] <= alpha:
+        return f"significant (adjusted {p_in_words(row['p_adjusted'])})"
+    smallest = min(1.0, tests * row["attainable_p"])
+    if smallest > alpha:
+        return f"could not reach {alpha:g} (smallest adjusted p {smallest:.2g})"
+    return f"not significant (adjusted {p_in_words(row['p_adjusted'])})"
+
+
+def effect_in_words(row: pd.Series[Any]) -> str:
+    """Print an effect with its interval, if it has one."""
+    if math.isnan(row["ci_low"]):
+        return f"{row['effect']:.3g}"
+    return f"{row['effect']:.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]"
+
+
+def family(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of one declared family."""
+    return table[table["family"] == name]
+
+
+def counted(n: float, noun: str, plural: str = "") -> str:
+    """Print a count with its noun in the right number."""
+    return f"{int(n)} {noun if n == 1 else plural or noun + 's'}"
+
+
+def p_in_words(p: float) -> str:
+    """Print a p value."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
