@@ -28,8 +28,8 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per run: first the settings that vary (its blocks), then ``compression``, ``sparsity``, ``seed``,
-        ``accuracy`` in per cent and ``status``. Accuracy is NaN where it was never measured and in runs that are not
+        One row per run: first the settings that vary (its blocks), by name, then ``compression``, ``sparsity``,
+        ``seed``, ``accuracy`` in per cent and ``status``. Accuracy is NaN where it was never measured and in runs that are not
         complete. ``attrs["blocks"]`` names the settings. Runs of ``dense`` have no row. A coordinate whose every value
         goes with one compression alone, such as the tokens left, follows from the compression and is no setting.
 
@@ -54,7 +54,8 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def _on_run(dataset: xr.Dataset) -> list[str]:
-    return [str(name) for name, coordinate in dataset.coords.items() if coordinate.dims == ("run",)]
+    # Sorted: a store lists its arrays in any order.
+    return sorted(str(name) for name, coordinate in dataset.coords.items() if coordinate.dims == ("run",))
 
 
 def _is_setting(rows: pd.DataFrame, name: str) -> bool:

@@ -84,6 +84,9 @@ def _scope(effect: CompressionEffect, scope: str) -> list[str]:
 def _ratios(effect: CompressionEffect, units: pd.DataFrame, cells: pd.DataFrame) -> str:
     told = []
     for (_, unit), (_, cell) in zip(units.iterrows(), cells.iterrows(), strict=True):
+        if not unit["n"]:
+            told.append(f"ratio {unit['ratio']:g}: no cell")
+            continue
         counts = f"{cell['wins']:.0f} won, {cell['ties']:.0f} tied, {cell['losses']:.0f} lost"
         told.append(f"ratio {unit['ratio']:g}: {counts}, {_effect(unit)}, {_significance(unit, effect.alpha)}")
     return "; ".join(told)
@@ -99,17 +102,20 @@ def _significance(row: pd.Series[Any], alpha: float, *, adjusted: bool = True) -
 
 
 def _reach(effect: CompressionEffect, units: pd.DataFrame) -> str:
-    smallest = min(1.0, len(units) * float(units["attainable_p"].min()))
-    if smallest > effect.alpha:
-        return (
-            f"{_count(units['n'].max(), effect.unit)} cannot reach {effect.alpha:g}: the smallest adjusted p is "
-            f"{smallest:.2g}."
-        )
+    smallest = (len(units) * units["attainable_p"]).clip(upper=1.0)
+    short = units[smallest > effect.alpha]
+    if len(short) == len(units):
+        n = _count(units["n"].max(), effect.unit)
+        return f"{n} cannot reach {effect.alpha:g}: the smallest adjusted p is {smallest.min():.2g}."
+    told = [
+        f"Ratio {row['ratio']:g} cannot reach {effect.alpha:g} with {_count(row['n'], effect.unit)}."
+        for _, row in short.iterrows()
+    ]
     missed = units[(units["p_adjusted"] > effect.alpha) & units["detectable"].notna()]
-    if missed.empty:
-        return ""
-    listed = ", ".join(f"{row['detectable']:.2g} at {row['ratio']:g}" for _, row in missed.iterrows())
-    return f"A paired t test had 80 % power for {listed}."
+    if not missed.empty:
+        listed = ", ".join(f"{row['detectable']:.2g} at {row['ratio']:g}" for _, row in missed.iterrows())
+        told.append(f"A paired t test had 80 % power for {listed}.")
+    return " ".join(told)
 
 
 def _overall(effect: CompressionEffect, rows: pd.DataFrame) -> str:

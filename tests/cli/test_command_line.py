@@ -74,6 +74,23 @@ def test_compare_prints_a_table_a_verdict_or_json(burden: Burden, results: Path)
     assert json.loads(out)["by"] == "sparsity"
 
 
+def test_compare_judges_the_published_accuracies(burden: Burden) -> None:
+    code, out, _ = burden("compare", "--by", "compression", "--published")
+    assert code == 0
+    assert "Not supported (could have been seen): that compressing the input" in out
+    assert "stable blocks            each ratio    0.8" in out
+    code, out, _ = burden("compare", "--by", "compression", "--published", "--json")
+    content = json.loads(out)
+    assert (code, content["by"], len(content["differences"])) == (0, "compression", 640)
+
+
+def test_compare_by_compression_needs_runs_with_one(burden: Burden, results: Path) -> None:
+    code, _, err = burden("compare", results / "study.zarr", "--by", "compression")
+    assert (code, "has no coordinate 'compression'" in err, len(err.splitlines())) == (2, True, 1)
+    code, _, err = burden("compare", results / "study.zarr", "--by", "compression", "--published")
+    assert (code, "pass either --published or a store" in err) == (2, True)
+
+
 def test_figure_takes_its_format_from_the_suffix(burden: Burden, results: Path, tmp_path: Path) -> None:
     for suffix, head in (("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")):
         code, out, _ = burden("figure", results / "study.zarr", "--out", tmp_path / f"f.{suffix}")
@@ -130,7 +147,9 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
         (["record", "fig2", "--workers", "0"], "workers must be positive"),
         (["record", "fig2", "--sparsities", "0.9999"], "sparsity 0.9999 empties layer 'output.weight'"),
         (["show", "nothing.zarr"], "nothing.zarr"),
-        (["compare"], "STORE"),
+        (["compare"], "needs a STORE, or --by compression --published"),
+        (["compare", "--published"], "pass --by compression with --published"),
+        (["compare", "--by", "compression", "--published", "--window", "0.5"], "--window do not apply"),
         (["record", "fig2", "--out", "/proc/nowhere/s.zarr"], "cannot write to /proc/nowhere"),
     ],
 )
