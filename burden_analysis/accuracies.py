@@ -29,9 +29,10 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per run: first the settings that vary (its blocks), by name, then ``compression``, ``sparsity``,
-        ``seed``, ``accuracy`` in per cent and ``status``. Accuracy is NaN where it was never measured and in runs that are not
-        complete. ``attrs["blocks"]`` names the settings. Runs of ``dense`` have no row. A coordinate whose every value
-        goes with one compression alone, such as the tokens left, follows from the compression and is no setting.
+        ``seed``, ``accuracy`` in per cent and ``status``. Accuracy is NaN where it was never measured and in runs that
+        are not complete. ``attrs["blocks"]`` names the settings. Runs of ``dense`` have no row. A coordinate whose
+        every value goes with one compression alone, such as the tokens left, follows from the compression and is no
+        setting.
 
     Raises
     ------
