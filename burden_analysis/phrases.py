@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMED = 5  # runs left out that are named; the others are counted
+
 
 def significance(row: pd.Series[Any], alpha: float, tests: int) -> str:
     """Say what an adjusted p means; where a family of so many tests could not reach alpha, say that instead."""
@@ -39,3 +41,11 @@ def counted(n: float, noun: str, plural: str = "") -> str:
 def p_in_words(p: float) -> str:
     """Print a p value."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def left_out(excluded: tuple[str, ...]) -> str:
+    """Count and name what was left out."""
+    if not excluded:
+        return "Nothing was left out."
+    more = f" and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
+    return f"{len(excluded)} left out: {'; '.join(excluded[:_NAMED])}{more}."

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from burden_analysis.outcome import Outcome
+from burden_analysis.rows import finite
 from burden_analysis.tables import Printed
 from burden_analysis.verdict import prose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
 __all__ = ["Comparison", "Outcome"]
@@ -93,11 +91,7 @@ class Comparison(Printed):
             "outcome": self.outcome.value,
             "verdict": self.verdict,
             "excluded": self.excluded,
-            "table": [_finite(row) for row in self.table.to_dict("records")],
-            "effects": [_finite(row) for row in self.effects.to_dict("records")],
+            "table": [finite(row) for row in self.table.to_dict("records")],
+            "effects": [finite(row) for row in self.effects.to_dict("records")],
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -90,3 +90,8 @@ def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         With the columns `COLUMNS`.
     """
     return pd.DataFrame(list(rows), columns=list(COLUMNS))
+
+
+def finite(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Make a row strict JSON: what is not finite becomes None."""
+    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -20,7 +20,7 @@ from burden_analysis.families import (
     pair_name,
     reversed_pairs,
 )
-from burden_analysis.phrases import counted, effect_in_words, family, p_in_words, significance
+from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words, significance
 from burden_analysis.probe import PROBE_INDICATORS
 from burden_analysis.unpaired_verdict import unpaired_sentences
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from burden_analysis.result import Comparison
 
-_NAMED = 5  # runs left out that are named; the others are counted
 _LISTED = 10  # seeds that are listed; more are counted
 
 
@@ -50,7 +49,7 @@ def prose(c: Comparison) -> str:
     """
     by_strategy = _strategies if c.paired else unpaired_sentences
     sentences = by_strategy(c) if c.by == "strategy" else _sparsities(c)
-    text = " ".join(s for s in [*sentences, _endpoint(c), _left_out(c.excluded)] if s)
+    text = " ".join(s for s in [*sentences, _endpoint(c), left_out(c.excluded)] if s)
     return f"{c.outcome.value.capitalize()}: {text}"
 
 
@@ -214,10 +213,3 @@ def _endpoint(c: Comparison) -> str:
         f"Endpoint: mean of {values} over the last {c.window:.0%} of each run's own {moments}, "
         f"{pairing} {c.paired_by} ({counted(len(c.seeds), c.paired_by)}{which})."
     )
-
-
-def _left_out(excluded: tuple[str, ...]) -> str:
-    if not excluded:
-        return "Nothing was left out."
-    more = f" and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
-    return f"{len(excluded)} left out: {'; '.join(excluded[:_NAMED])}{more}."

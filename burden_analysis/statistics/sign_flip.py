@@ -12,13 +12,17 @@ from burden_analysis.statistics.ranks import complete_blocks
 from burden_analysis.statistics.result import PermutationResult
 
 
-def sign_flip(differences: npt.ArrayLike, *, resamples: int = 100_000, seed: int = 0) -> PermutationResult:
-    """Two-sided sign-flip test of a zero mean difference, with `scipy.stats.permutation_test`.
+def sign_flip(
+    differences: npt.ArrayLike, *, two_sided: bool = True, resamples: int = 100_000, seed: int = 0
+) -> PermutationResult:
+    """Sign-flip test of a zero mean difference, with `scipy.stats.permutation_test`.
 
     Parameters
     ----------
     differences : array_like, shape (pair,)
         Paired differences; NaN where one of the pair is missing.
+    two_sided : bool, default True
+        Test for any difference; otherwise that the mean is above zero.
     resamples : int, default 100_000
         All 2ⁿ sign patterns are used where there are no more than this (n ≤ 16), else this many random ones.
     seed : int, default 0
@@ -37,24 +41,33 @@ def sign_flip(differences: npt.ArrayLike, *, resamples: int = 100_000, seed: int
     if np.any(kept != 0) and n > 1:
         p = float(
             permutation_test(
-                (kept,), np.mean, permutation_type="samples", n_resamples=resamples, rng=np.random.default_rng(seed)
+                (kept,),
+                np.mean,
+                permutation_type="samples",
+                alternative="two-sided" if two_sided else "greater",
+                n_resamples=resamples,
+                rng=np.random.default_rng(seed),
             ).pvalue
         )
+    elif n == 1 and not two_sided:
+        p = 0.5 if kept[0] > 0 else 1.0
     error = 0.0 if 2.0**n <= resamples else math.sqrt(p * (1 - p) / resamples)
-    return PermutationResult(float(kept.mean()), p, n, excluded, sign_flip_attainable_p(n), error)
+    return PermutationResult(float(kept.mean()), p, n, excluded, sign_flip_attainable_p(n, two_sided=two_sided), error)
 
 
-def sign_flip_attainable_p(n: int) -> float:
-    """Smallest two-sided p of a sign-flip test with `n` pairs: 2 / 2ⁿ.
+def sign_flip_attainable_p(n: int, *, two_sided: bool = True) -> float:
+    """Smallest p of a sign-flip test with `n` pairs: 2 / 2ⁿ, one-sided 1 / 2ⁿ.
 
     Parameters
     ----------
     n : int
         Pairs.
+    two_sided : bool, default True
+        Whether the test is.
 
     Returns
     -------
     float
-        1 with fewer than two pairs.
+        At most 1.
     """
-    return min(1.0, 2.0 ** (1 - n))
+    return min(1.0, 2.0 ** (two_sided - n))
