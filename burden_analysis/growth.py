@@ -17,7 +17,7 @@ from burden_analysis.families import EVERYWHERE, at_sparsity, pair_name
 from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words
 from burden_analysis.rows import as_table, finite, make_row
-from burden_analysis.statistics import holm, sign_flip
+from burden_analysis.statistics import holm, one_sided_p, sign_flip
 from burden_analysis.tables import Printed
 from recorders.contract import InputError
 
@@ -137,8 +137,8 @@ def late_growth(
     Returns
     -------
     LateGrowth
-        `outcome` is the first that holds of: ``contradicted``, a Holm-adjusted one-sided p against either statement is
-        at most alpha; ``supported``, both one-sided p for them are (each at alpha: both are needed, so none is
+        `outcome` is the first that holds of: ``contradicted``, a one-sided paired t test against either statement is
+        significant (Holm over both); ``supported``, both one-sided p for them are (each at alpha: both are needed, so none is
         adjusted); ``undecided``, fewer than three seeds or 1/2ⁿ above alpha; ``not supported``, anything else.
 
     Raises
@@ -219,13 +219,17 @@ def growth_rows(found: Cells, scale: str, alpha: float) -> Rows:
     )
     test = "sign flip, one-sided"
     rows: Rows = []
+    estimates = []
     for question, _, low, high in asked:
         estimate, result = paired_effect(low, high, scale, alpha), sign_flip(high - low, two_sided=False)
         values = {"detectable": detectable(estimate, scale, alpha)}
         rows.append(make_row(question, EVERYWHERE, test, GROWS, result, estimate, values))
-    backwards = [sign_flip(low - high, two_sided=False) for _, _, low, high in asked]
-    for (_, opposite, *_), result, p in zip(asked, backwards, holm([r.p for r in backwards]), strict=True):
-        rows.append(make_row(opposite, EVERYWHERE, test, SHRINKS, result, values={"p_adjusted": p}))
+        estimates.append(estimate)
+    backwards = [one_sided_p(estimate) for estimate in estimates]
+    adjusted = holm([p for _, p in backwards])
+    for (_, opposite, *_), estimate, (t, p), corrected in zip(asked, estimates, backwards, adjusted, strict=True):
+        values = {"statistic": t, "p": p, "p_adjusted": corrected}
+        rows.append(make_row(opposite, EVERYWHERE, "paired t, one-sided", SHRINKS, estimate=estimate, values=values))
     for row in rows[:2]:
         row["p_adjusted"] = row["p"]
     return rows

@@ -1,0 +1,194 @@
+"""A claim judged under every defensible definition: the table of verdicts is the result, not the one that agrees."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from burden_analysis.cells import cells, check_strategies, complete_runs
+from burden_analysis.definitions import GRADIENT_MAGNITUDES, ORDER, SCALES, STATEMENTS, WEIGHT_NORMS
+from burden_analysis.design import shares_seeds, with_all_strategies, with_full_blocks
+from burden_analysis.endpoints import endpoint
+from burden_analysis.growth import growth_cells, growth_outcome, growth_rows
+from burden_analysis.outcome import Outcome
+from burden_analysis.phrases import counted
+from burden_analysis.rows import as_table, finite
+from burden_analysis.strategy_tests import claim_rows, strategy_outcome
+from burden_analysis.tables import Printed
+from burden_analysis.unpaired_tests import unpaired_claim_rows, unpaired_outcome
+from recorders.contract import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from burden_analysis.cells import Cells
+
+WHOLE = "none"  # no seed is dropped
+NOT_JUDGED = "not judged"
+_CODES = (NOT_JUDGED, *(o.value for o in Outcome))
+_DIMS = ("indicator", "window", "scale", "dropped")
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """How a claim is judged under one definition."""
+
+    strategies: tuple[str, ...]
+    indicators: tuple[str, ...]
+    windows: tuple[float, ...]
+    arrange: Callable[[xr.Dataset, str, float, str, bool], Cells]
+    judge: Callable[[Cells, str, float, bool], tuple[Outcome, dict[str, Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness(Printed):
+    """A claim under every definition.
+
+    Attributes
+    ----------
+    claim : str
+        ``"C1"`` or ``"C2"``.
+    table : pandas.DataFrame
+        One row per indicator, window, scale and dropped seed (``"none"``: all are used): outcome, p of the deciding
+        test of the claim, n seeds, and ``reason`` where a definition could not be judged.
+    array : xarray.DataArray
+        The outcomes as codes over (indicator, window, scale, dropped); ``attrs["flag_values"]`` and
+        ``attrs["flag_meanings"]`` name them.
+    """
+
+    claim: str
+    table: pd.DataFrame
+    array: xr.DataArray
+
+    @property
+    def verdict(self) -> str:
+        """The outcomes counted, made from the table."""
+        whole = self.table[self.table["dropped"] == WHOLE]
+        counts = Counter(whole["outcome"])
+        listed = ", ".join(f"{outcome} in {counts[outcome]}" for outcome in _CODES[1:] + _CODES[:1] if counts[outcome])
+        sizes = [self.array.sizes[name] for name in _DIMS[:3]]
+        where = (
+            f"{counted(sizes[0], 'indicator')} × {counted(sizes[1], 'window')} × {counted(sizes[2], 'scale')} "
+            f"= {counted(len(whole), 'definition')}"
+        )
+        return f"{self.claim} under {where}: {listed}. {self._dropped(whole)}"
+
+    def _dropped(self, whole: pd.DataFrame) -> str:
+        keys = list(_DIMS[:3])
+        both = self.table[self.table["dropped"] != WHOLE].merge(whole, on=keys, suffixes=("", "_whole"))
+        if both.empty:
+            return "With one seed none can be left out."
+        changed = both[both["outcome"] != both["outcome_whole"]]
+        otherwise = changed[changed["outcome"] != Outcome.UNDECIDED].drop_duplicates(keys)
+        changed = changed.drop_duplicates(keys)
+        only = f", of {len(changed) - len(otherwise)} only to undecided" if len(changed) else ""
+        return f"Leaving out one seed changes the outcome of {len(changed)} of them{only}."
+
+    def to_json(self) -> str:
+        """Write everything as strict JSON; NaN is null."""
+        rows = [finite(row) for row in self.table.to_dict("records")]
+        return json.dumps({"claim": self.claim, "verdict": self.verdict, "table": rows}, indent=1, ensure_ascii=False)
+
+
+def robustness(dataset: xr.Dataset, claim: str = "C1", *, alpha: float = 0.05) -> Robustness:
+    """Judge a claim under every indicator × window × scale, with all seeds and with each left out.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    claim : {"C1", "C2"}, default "C1"
+        C1: L2 norm, dense L2 norm, mean absolute value and root mean square per active weight, over the last 20 % and
+        the whole training; judged as `compare_strategies` does. C2: norm, root mean square and mean absolute value of
+        active weights, windows of 20 % and of half the training; judged as `late_growth` does. Both on the log and
+        the raw scale.
+    alpha : float, default 0.05
+        Level of each definition: they are not adjusted for each other, since none is chosen.
+
+    Returns
+    -------
+    Robustness
+        A definition that a study does not allow (an indicator that was not recorded, a logarithm of zero) is ``not
+        judged``, with the reason.
+
+    Raises
+    ------
+    InputError
+        Another claim, or a strategy that the study does not have.
+    """
+    if claim not in _CLAIMS:
+        raise unknown_name("claim", claim, _CLAIMS)
+    asked = _CLAIMS[claim]
+    check_strategies(dataset, asked.strategies)
+    paired = shares_seeds(dataset, asked.strategies, "seed")
+    rows: list[dict[str, Any]] = []
+    for indicator, window, scale in product(asked.indicators, asked.windows, SCALES):
+        definition = {"indicator": indicator, "window": window, "scale": scale}
+        try:
+            found = asked.arrange(dataset, indicator, window, scale, paired)
+        except InputError as error:
+            rows.append(
+                definition | {"dropped": WHOLE, "outcome": NOT_JUDGED, "p": math.nan, "n": 0, "reason": str(error)}
+            )
+            continue
+        for dropped in (WHOLE, *found.seeds) if len(found.seeds) > 1 else (WHOLE,):
+            outcome, deciding = asked.judge(_without(found, dropped), scale, alpha, paired)
+            rows.append(definition | {"dropped": str(dropped), "outcome": outcome.value, **deciding, "reason": ""})
+    table = pd.DataFrame(rows, columns=[*_DIMS, "outcome", "p", "n", "reason"])
+    return Robustness(claim, table, _as_array(table, claim))
+
+
+def _without(found: Cells, dropped: Any) -> Cells:
+    keep = [k for k, seed in enumerate(found.seeds) if dropped == WHOLE or seed != dropped]
+    return replace(found, grid=found.grid[keep], seeds=tuple(found.seeds[k] for k in keep))
+
+
+def _as_array(table: pd.DataFrame, claim: str) -> xr.DataArray:
+    labels = {dim: list(dict.fromkeys(table[dim])) for dim in _DIMS}
+    codes = np.zeros([len(names) for names in labels.values()], np.int8)
+    for row in table.to_dict("records"):
+        place = tuple(labels[dim].index(row[dim]) for dim in _DIMS)
+        codes[place] = _CODES.index(row["outcome"])
+    attrs = {
+        "long_name": f"outcome of {claim}: {STATEMENTS[claim]}",
+        "flag_values": list(range(len(_CODES))),
+        "flag_meanings": list(_CODES),
+    }
+    return xr.DataArray(codes, labels, _DIMS, "outcome", attrs)
+
+
+def _arrange_order(dataset: xr.Dataset, indicator: str, window: float, scale: str, paired: bool) -> Cells:
+    kept, _ = complete_runs(dataset, ORDER)
+    found = cells(kept, endpoint(kept, indicator, window, scale), ORDER)
+    return (with_full_blocks(found, "seed") if paired else with_all_strategies(found))[0]
+
+
+def _judge_order(found: Cells, scale: str, alpha: float, paired: bool) -> tuple[Outcome, dict[str, Any]]:
+    rows = claim_rows(found, scale, alpha) if paired else unpaired_claim_rows(found, alpha)
+    table = as_table(rows)
+    outcome = strategy_outcome(table, scale, alpha) if paired else unpaired_outcome(table, alpha)
+    return outcome, {"p": rows[0]["p"], "n": rows[0]["n"]}
+
+
+def _arrange_growth(dataset: xr.Dataset, indicator: str, window: float, scale: str, paired: bool) -> Cells:
+    return growth_cells(dataset, indicator, window, scale)[0]  # refuses seeds that are not paired
+
+
+def _judge_growth(found: Cells, scale: str, alpha: float, paired: bool) -> tuple[Outcome, dict[str, Any]]:
+    rows = growth_rows(found, scale, alpha)
+    # Both statements must hold: the larger p decides.
+    return growth_outcome(rows, alpha), {"p": max(row["p"] for row in rows[:2]), "n": rows[0]["n"]}
+
+
+_CLAIMS = {
+    "C1": _Claim(ORDER, GRADIENT_MAGNITUDES, (0.2, 1.0), _arrange_order, _judge_order),
+    "C2": _Claim(ORDER[:2], WEIGHT_NORMS, (0.2, 0.5), _arrange_growth, _judge_growth),
+}
