@@ -143,9 +143,8 @@ def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> Compression
         is no baseline, no other ratio, or no cell that has both.
     """
     blocks = tuple(dict.fromkeys(blocks))
-    rows = _checked(table, blocks)
-    keys = [*blocks, "sparsity", *([SEED] if SEED in rows else [])]
-    _check_unique(rows, keys)
+    rows = checked_rows(table, blocks)
+    keys = _cell_keys(rows, blocks)
     ratios = tuple(float(r) for r in np.unique(rows["compression"]))
     _check_ratios(ratios)
     number, labels = _numbered(rows, keys)
@@ -165,7 +164,26 @@ def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> Compression
     return CompressionCells(grid[keep], ratios, labels, block, names, blocks, tuple(excluded))
 
 
-def _checked(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
+def checked_rows(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
+    """Check a table of accuracies and round away what arithmetic did to its numbers.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As for `compression_cells`.
+    blocks : sequence of str
+        Columns whose values together are one block.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns that matter, one row per cell and ratio.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a value is no number or out of range, two rows are one cell and ratio.
+    """
     for name in (*blocks, *VALUES):
         if name not in table:
             raise unknown_name("column", name, map(str, table.columns))
@@ -188,7 +206,12 @@ def _checked(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
         raise InputError(f"accuracies run from {used.min():g} to {used.max():g}: give them in per cent, 0 to 100")
     if len(used) and used.max() <= 1:
         raise InputError(f"no accuracy is above {used.max():g}: they look like shares, give them in per cent")
+    _check_unique(rows, _cell_keys(rows, blocks))
     return rows
+
+
+def _cell_keys(rows: pd.DataFrame, blocks: Sequence[str]) -> list[str]:
+    return [*blocks, "sparsity", *([SEED] if SEED in rows else [])]
 
 
 def _check_unique(rows: pd.DataFrame, keys: Sequence[str]) -> None:

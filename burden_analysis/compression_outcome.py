@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from burden_analysis.compression_rows import OVERALL, RATIO
-from burden_analysis.result import Outcome
+from burden_analysis.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

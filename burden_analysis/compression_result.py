@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import html
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from burden_analysis.compression_verdict import prose
+from burden_analysis.rows import finite
+from burden_analysis.tables import Printed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
-    from burden_analysis.result import Outcome
+    from burden_analysis.outcome import Outcome
 
 
 @dataclass(frozen=True, eq=False)
-class CompressionEffect:
+class CompressionEffect(Printed):
     """Tests of one claim: compressing the input makes sparse networks more accurate.
 
     Attributes
@@ -90,18 +88,10 @@ class CompressionEffect:
             "margin": self.margin,
             "alpha": self.alpha,
             "excluded": self.excluded,
-            "table": [_finite(row) for row in self.table.to_dict("records")],
-            "differences": [_finite(row) for row in self.differences.to_dict("records")],
+            "table": [finite(row) for row in self.table.to_dict("records")],
+            "differences": [finite(row) for row in self.differences.to_dict("records")],
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
-
-    def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
-        return f"<p>{html.escape(self.verdict)}</p>\n{table}"
-
-
-def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -19,8 +19,8 @@ from burden_analysis.statistics import (
     holm,
     kendalls_w,
     mean_difference,
-    one_sided_p,
     page_trend,
+    tost,
 )
 from burden_analysis.statistics.ranks import block_ranks
 
@@ -68,7 +68,8 @@ COLUMNS = (
 `scope` is ``"all blocks"`` or ``"stable blocks"``, `unit` the level at which the test counts samples (cell, block,
 seed): n, wins, ties and losses count these. `ratio` is NaN where a row is about all ratios. `effect` is in percentage
 points of accuracy (mean difference from compression 0, gain of the best ratio, slope per 0.1 of sparsity), a mean rank,
-Kendall's W, or a share of wins; `expected` is the same with no effect. `excluded` counts the cells left out for a
+Kendall's W, or a share of wins; `expected` is the same with no effect. Intervals cover 1 − alpha, those of equivalence
+1 − 2 alpha: inside the margin, the test is significant. `excluded` counts the cells left out for a
 missing accuracy. `p_adjusted` is Holm's inside (scope, unit,
 family). `detectable` is the effect that a paired t test at the same alpha would see with 80 % power.
 """
@@ -111,8 +112,8 @@ def _level(
     differences = cells.differences()
     lost = np.isnan(differences).sum(axis=0).tolist()
     per_ratio = [unit_means(column, numbers) for column in differences.T]
-    tests = (_ratio_rows(cells.ratios[1:], per_ratio, alpha), _equivalence_rows(cells.ratios[1:], per_ratio, margin))
-    for rows in tests:
+    ratios = cells.ratios[1:]
+    for rows in (_ratio_rows(ratios, per_ratio, alpha), _equivalence_rows(ratios, per_ratio, margin, alpha)):
         yield from ({**row, "excluded": count} for row, count in zip(rows, lost, strict=True))
     overall = unit_means(differences[full].mean(axis=1), numbers[full])
     levels = np.array([unit_means(column, numbers[full]) for column in cells.grid[full].T]).T
@@ -171,21 +172,21 @@ def _difference_row(family: str, question: str, ratio: float, values: Floats, al
     }
 
 
-def _equivalence_rows(ratios: tuple[float, ...], per_ratio: list[Floats], margin: float) -> list[dict[str, Any]]:
-    """Two one-sided t tests: the mean difference is below +margin and above −margin."""
+def _equivalence_rows(
+    ratios: tuple[float, ...], per_ratio: list[Floats], margin: float, alpha: float
+) -> list[dict[str, Any]]:
     rows = []
     for ratio, values in zip(ratios, per_ratio, strict=True):
-        sides = [one_sided_p(mean_difference(sign * values - margin)) for sign in (1, -1)]
-        t, p = max(sides, key=lambda side: side[1])
-        estimate = mean_difference(values)
+        found = tost(values, margin, alpha=alpha)
         question = f"accuracy is within {margin:g} points of compression 0"
         rows.append(
             {
                 **_asked(EQUIVALENT, question, "TOST, paired t", ratio),
-                "statistic": t,
-                "p": p,
-                "effect": estimate.effect,
-                "n": estimate.n,
+                "p": found.p,
+                "effect": found.difference,
+                "ci_low": found.low,
+                "ci_high": found.high,
+                "n": found.n,
                 "method": "t distribution",
             }
         )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from burden_analysis.compression_outcome import way, winning
 from burden_analysis.compression_rows import BEST, BEST_WINS, EQUIVALENT, OVERALL, RATIO, SLOPE, TREND
+from burden_analysis.phrases import counted, family, left_out, p_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from burden_analysis.compression_result import CompressionEffect
 
-_NAMED = 5  # what was left out that is named; the rest is counted
+_NAMED = 5  # unstable blocks that are named; the others are counted
 
 
 def prose(effect: CompressionEffect) -> str:
@@ -32,7 +33,7 @@ def prose(effect: CompressionEffect) -> str:
     sentences = [_claim(effect), _reason(effect)]
     for scope in effect.table["scope"].unique():
         sentences += _scope(effect, scope)
-    sentences += [_unstable(effect), _left_out(effect.excluded)]
+    sentences += [_unstable(effect), left_out(effect.excluded)]
     return f"{effect.outcome.value.capitalize()}: {' '.join(s for s in sentences if s)}"
 
 
@@ -44,7 +45,7 @@ def _claim(effect: CompressionEffect) -> str:
     return (
         f"that compressing the input makes sparse networks more accurate (differences from compression 0 in percentage "
         f"points, with {1 - effect.alpha:.0%} t intervals over the unit, {unit}; cells are counted; exact two-sided "
-        f"Wilcoxon tests over the unit, Holm over {_count(len(effect.ratios), 'ratio')}; {seeds})."
+        f"Wilcoxon tests over the unit, Holm over {counted(len(effect.ratios), 'ratio')}; {seeds})."
     )
 
 
@@ -66,17 +67,17 @@ def _reason(effect: CompressionEffect) -> str:
 def _scope(effect: CompressionEffect, scope: str) -> list[str]:
     judged = _rows(effect, scope, effect.unit)
     cells = _rows(effect, scope, "cell")
-    units = _of(judged, RATIO)
-    n = f"{_count(units['n'].max(), effect.unit)}, {_count(_of(cells, RATIO)['n'].max(), 'cell')}"
-    sentences = [f"{scope.capitalize()} ({n}): {_ratios(effect, units, _of(cells, RATIO))}."]
+    units = family(judged, RATIO)
+    n = f"{counted(units['n'].max(), effect.unit)}, {counted(family(cells, RATIO)['n'].max(), 'cell')}"
+    sentences = [f"{scope.capitalize()} ({n}): {_ratios(effect, units, family(cells, RATIO))}."]
     if judged["n"].max() == 1:
         return [*sentences, f"No inference is possible with one {effect.unit}.", _best(cells, cells, "cell")]
     return [
         *sentences,
         _reach(effect, units),
-        _overall(effect, _of(judged, OVERALL)),
+        _overall(effect, family(judged, OVERALL)),
         _best(judged, cells, effect.unit),
-        _equivalence(effect, _of(judged, EQUIVALENT)),
+        _equivalence(effect, family(judged, EQUIVALENT)),
         _trends(effect, judged),
     ]
 
@@ -105,10 +106,10 @@ def _reach(effect: CompressionEffect, units: pd.DataFrame) -> str:
     smallest = (len(units) * units["attainable_p"]).clip(upper=1.0)
     short = units[smallest > effect.alpha]
     if len(short) == len(units):
-        n = _count(units["n"].max(), effect.unit)
+        n = counted(units["n"].max(), effect.unit)
         return f"{n} cannot reach {effect.alpha:g}: the smallest adjusted p is {smallest.min():.2g}."
     told = [
-        f"Ratio {row['ratio']:g} cannot reach {effect.alpha:g} with {_count(row['n'], effect.unit)}."
+        f"Ratio {row['ratio']:g} cannot reach {effect.alpha:g} with {counted(row['n'], effect.unit)}."
         for _, row in short.iterrows()
     ]
     missed = units[(units["p_adjusted"] > effect.alpha) & units["detectable"].notna()]
@@ -126,7 +127,7 @@ def _overall(effect: CompressionEffect, rows: pd.DataFrame) -> str:
 
 
 def _best(judged: pd.DataFrame, cells: pd.DataFrame, unit: str) -> str:
-    gain, wins, counts = _of(judged, BEST), _of(cells, BEST_WINS), _of(cells, BEST)
+    gain, wins, counts = family(judged, BEST), family(cells, BEST_WINS), family(cells, BEST)
     if gain.empty or not gain["n"].max():
         return "No cell has every ratio: the best ratio is not judged."
     g, w, c = gain.iloc[0], wins.iloc[0], counts.iloc[0]
@@ -148,7 +149,7 @@ def _equivalence(effect: CompressionEffect, rows: pd.DataFrame) -> str:
 
 
 def _trends(effect: CompressionEffect, judged: pd.DataFrame) -> str:
-    trends, slopes = _of(judged, TREND), _of(judged, SLOPE)
+    trends, slopes = family(judged, TREND), family(judged, SLOPE)
     found = [row["question"] for _, row in trends.iterrows() if row["p_adjusted"] <= effect.alpha]
     told = []
     if not trends.empty:
@@ -175,19 +176,8 @@ def _unstable(effect: CompressionEffect) -> str:
     )
 
 
-def _left_out(excluded: tuple[str, ...]) -> str:
-    if not excluded:
-        return "Nothing was left out."
-    more = f" and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
-    return f"{len(excluded)} left out: {'; '.join(excluded[:_NAMED])}{more}."
-
-
 def _rows(effect: CompressionEffect, scope: str, unit: str) -> pd.DataFrame:
     return effect.table[(effect.table["scope"] == scope) & (effect.table["unit"] == unit)]
-
-
-def _of(rows: pd.DataFrame, family: str) -> pd.DataFrame:
-    return rows[rows["family"] == family]
 
 
 def _effect(row: pd.Series[Any]) -> str:
@@ -196,9 +186,5 @@ def _effect(row: pd.Series[Any]) -> str:
     return f"{row['effect']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
 
 
-def _count(n: float, noun: str) -> str:
-    return f"{int(n)} {noun if n == 1 else noun + 's'}"
-
-
 def _p(p: float, *, adjusted: bool = False) -> str:
-    return f"{'adjusted ' if adjusted else ''}{'p < 0.0001' if p < 1e-4 else f'p = {p:.2g}'}"
+    return f"{'adjusted ' if adjusted else ''}{p_in_words(p)}"

@@ -123,7 +123,7 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
     printed = pd.DataFrame(
         {
-            _escaped(heading(str(name))): table[name].map(_braced if number else _escaped)
+            escaped(heading(str(name))): table[name].map(_braced if number else escaped)
             for name, number in zip(table.columns, numeric, strict=True)
         },
         dtype=object,
@@ -133,7 +133,7 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
         column_format="".join("S" if number else "l" for number in numeric),
         hrules=True,
         siunitx=True,
-        caption=_escaped(caption) if caption else None,
+        caption=escaped(caption) if caption else None,
         label=label,
         position_float="centering" if caption else None,
     )
@@ -159,7 +159,8 @@ def _one_line(value: str) -> str:
     return value.replace("|", "\\|").replace("\n", " ")
 
 
-def _escaped(value: object) -> str:
+def escaped(value: object) -> str:
+    """Print one cell as LaTeX text."""
     return "".join(_LATEX.get(mark, mark) for mark in cell(value))
 
 

@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.accuracy_layout import AccuracyTable as AccuracyTable
+    from reports.accuracy_layout import accuracy_tables as accuracy_tables
+    from reports.accuracy_layout import difference_table as difference_table
     from reports.burden_figure import burden_figure as burden_figure
     from reports.fig2 import Figure2 as Figure2
     from reports.fig2 import figure2 as figure2
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from reports.token_map import token_map as token_map
 
 _HOME = {
+    "AccuracyTable": "reports.accuracy_layout",
+    "accuracy_tables": "reports.accuracy_layout",
+    "difference_table": "reports.accuracy_layout",
     "Figure2": "reports.fig2",
     "burden_figure": "reports.burden_figure",
     "figure2": "reports.fig2",
@@ -32,8 +38,11 @@ _HOME = {
 }
 
 __all__ = [
+    "AccuracyTable",
     "Figure2",
+    "accuracy_tables",
     "burden_figure",
+    "difference_table",
     "figure2",
     "save_table",
     "to_csv",

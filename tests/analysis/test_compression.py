@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -301,6 +302,12 @@ def test_everything_is_in_the_json(effect):
     assert len(content["table"]) == len(effect.table)
     assert set(content["table"][0]) == set(COLUMNS)
     assert len(content["differences"]) == len(effect.differences)
+
+
+def test_it_prints_in_every_common_form(effect):
+    assert pd.read_csv(io.StringIO(effect.to_csv())).shape == effect.table.shape
+    assert effect.to_markdown().count("\n") == len(effect.table) + 2
+    assert "\\toprule" in effect.to_latex()
     assert effect.verdict.split(":")[0] in effect._repr_html_()
 
 
