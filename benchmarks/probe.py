@@ -36,7 +36,7 @@ def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callab
     updates = len(pruning_schedule(settings, 0.0, steps).updates())
     layers = ["hidden1", "hidden2"]
     probed = settings.probe_every > 0
-    layout = Layout([run.coordinates()], shapes, layers, record_steps(10, steps), 1.0, updates, probed)
+    layout = Layout([run.coordinates()], shapes, layers, record_steps(settings.interval, steps), 1.0, updates, probed)
     create_recording(store, name, layout, config={}, provenance={})
 
     def go() -> None:
@@ -50,16 +50,17 @@ def main() -> None:
     """Print one table per data set and strategy."""
     torch.set_num_threads(1)
     print(f"{machine()}; whole recorded runs, 7 interleaved rounds")
-    for name, epochs in (("digits", 20), ("mnist", 1)):
+    for name, epochs in (("mnist", 1), ("digits", 20)):
         base = replace(preset("fig2", name), epochs=epochs)
         data = load(name, Path(sys.argv[1]), offline=True).padded(base.image_size).normalised()
         for run in (Run("iterative", 0.9, 0), Run("dense", 0.0, 0)):
             with tempfile.TemporaryDirectory() as folder:
                 kinds = {
-                    "no probe": (0, 1024),
-                    "every update": (1, 1024),
-                    "every 4th": (4, 1024),
-                    "every update, 128 images": (1, 128),
+                    "no probe": (0, base.probe_size),
+                    "every update": (1, base.probe_size),
+                    "every 4th": (4, base.probe_size),
+                    "every update, 1 024 images": (1, 1024),
+                    "every 4th, 1 024 images": (4, 1024),
                 }
                 pieces = {
                     kind: training(
@@ -67,7 +68,7 @@ def main() -> None:
                     )
                     for kind, (every, size) in kinds.items()
                 }
-                print(f"\n### {name}, {run.strategy}\n\n{ratios(pieces, 'no probe', rounds=7, repeats=1)}", flush=True)
+                print(f"\n### {name}, {run.strategy}\n\n{ratios(pieces, 'no probe', rounds=5, repeats=1)}", flush=True)
 
 
 if __name__ == "__main__":

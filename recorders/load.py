@@ -8,9 +8,9 @@ from recorders.contract import QUANTILES
 
 
 def load_quantiles(values: torch.Tensor) -> torch.Tensor:
-    """Quantiles over units, at `recorders.contract.QUANTILES`; float64, shape (quantile,)."""
+    """Quantiles over units, at `recorders.contract.QUANTILES`; float64, from shape (..., unit) to (..., quantile)."""
     levels = torch.tensor(QUANTILES, dtype=torch.float64, device=values.device)
-    return torch.quantile(values.double(), levels)
+    return torch.quantile(values, levels, dim=-1).movedim(0, -1)
 
 
 def unit_inputs(mask: torch.Tensor) -> torch.Tensor:

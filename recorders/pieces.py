@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
+from torch.nn.functional import linear
 
-# Below this share of non-zero weights SciPy's sparse product beats a dense one on a CPU.
-_SPARSE = 0.1
+# Below this share of weights SciPy's sparse product beats a dense one on a CPU.
+_SPARSE = 0.06
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,17 @@ class FixedInput:
     """
 
     def __init__(self, inputs: torch.Tensor) -> None:
-        flat = inputs.reshape(-1, inputs.shape[-1])
-        varies = (flat != flat[0]).any(0)  # pixels that are the same on the whole batch need no product
-        self._varying, self._constant = varies.nonzero().squeeze(1), (~varies).nonzero().squeeze(1)
-        self._inputs, self._values = flat[:, self._varying], flat[0, self._constant]
+        self._all = inputs.reshape(-1, inputs.shape[-1])
+        # Pixels that are the same on the whole batch need no product, only a constant.
+        varies = (self._all != self._all[0]).any(0)
+        self._varying = varies.nonzero().squeeze(1)
+        self._inputs = self._all.index_select(1, self._varying)
+        self._constant = self._all[0] * ~varies
 
     @cached_property
     def _transposed(self) -> npt.NDArray[np.float64]:
         """In the order that a sparse product reads."""
-        return np.ascontiguousarray(self._inputs.numpy().T)
+        return np.ascontiguousarray(self._all.numpy().T)
 
     def pieces(self, weight: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> Pieces:
         """Cut the layer's output.
@@ -88,22 +91,42 @@ class FixedInput:
         old, new : Tensor of bool, shape (unit, input)
             The masks before and after an update.
         """
-        varying, constant = (
-            [t.index_select(1, i) for t in (weight, old, new)] for i in (self._varying, self._constant)
-        )
-        return Pieces(*(self._product(v, c) for v, c in zip(_cut(*varying), _cut(*constant), strict=True)))
+        return Pieces(*(self.product(weight, kept) for kept in (old & new, old & ~new, new & ~old, ~(old | new))))
 
-    def product(self, weight: torch.Tensor) -> torch.Tensor:
-        """Multiply the input with a weight; shape (sample, unit)."""
-        return self._product(weight.index_select(1, self._varying), weight.index_select(1, self._constant))
+    def product(self, weight: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Multiply the input with the kept weights.
 
-    def _product(self, varying: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
-        fixed = constant @ self._values
-        if varying.device.type == "cpu" and int(torch.count_nonzero(varying)) < _SPARSE * varying.numel():
-            return torch.from_numpy(sparse.csr_matrix(varying.numpy()) @ self._transposed).T.contiguous() + fixed
-        return self._inputs @ varying.T + fixed
+        Parameters
+        ----------
+        weight : Tensor of float64, shape (unit, input)
+            All weights.
+        kept : Tensor of bool, shape (unit, input)
+            Those that count.
+
+        Returns
+        -------
+        Tensor of float64, shape (sample, unit)
+        """
+        if _few(kept):
+            return torch.from_numpy(_rows(weight.numpy(), kept.numpy()) @ self._transposed).T.contiguous()
+        masked = weight * kept
+        return linear(self._inputs, masked.index_select(1, self._varying), masked @ self._constant)
 
 
-def _cut(weight: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> list[torch.Tensor]:
-    """Cut a weight by who keeps it: both masks, only the old one, only the new one, neither."""
-    return [weight * kept for kept in (old & new, old & ~new, new & ~old, ~(old | new))]
+def product(inputs: torch.Tensor, weight: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Multiply inputs, shape (sample, input), with the kept weights, as `FixedInput.product` does."""
+    if _few(kept):
+        return torch.from_numpy(_rows(weight.numpy(), kept.numpy()) @ inputs.numpy().T).T.contiguous()
+    return inputs @ (weight * kept).T
+
+
+def _few(kept: torch.Tensor) -> bool:
+    return kept.device.type == "cpu" and bool(np.count_nonzero(kept.numpy()) < _SPARSE * kept.numel())
+
+
+def _rows(weight: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> sparse.csr_array:
+    """Put the kept weights in compressed rows, straight from the mask: SciPy would search the weights."""
+    units, width = weight.shape
+    places = np.flatnonzero(kept)
+    ends = np.searchsorted(places, width * np.arange(units + 1))
+    return sparse.csr_array((weight.reshape(-1)[places], places % width, ends), shape=weight.shape)

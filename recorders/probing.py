@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,8 @@ import numpy.typing as npt
 from recorders.cohort import Cohort
 from recorders.mask import Masks
 from recorders.overlap import MaskHistory
-from recorders.probe import MaskProbe, Values
+from recorders.probe import MaskProbe
+from recorders.snapshot import Snapshot, Values
 from recorders.updates import MaskUpdate
 
 Rows = npt.NDArray[np.float64]
@@ -37,32 +38,46 @@ class CohortProbe:
         self._updates = 0
         self._unrelaxed: list[tuple[MaskUpdate, dict[int, tuple[Masks, Masks]]]] = []
 
-    def look(self, update: MaskUpdate) -> None:
-        """Measure an update that was just made; it stays open until `relax`."""
+    def look(self, update: MaskUpdate, *, recorded: bool) -> None:
+        """Measure an update that was just made; it stays open until it is relaxed.
+
+        Parameters
+        ----------
+        update : MaskUpdate
+            Where the values go.
+        recorded : bool
+            Whether the step before it was recorded: then the updates since the record before are relaxed here.
+        """
         due = self._updates % self._every == 0
         self._updates += 1
         changes = {run: history.advance(self._cohort.run_masks(run)) for run, history in self._histories.items()}
-        if not due:
-            return
-        found: dict[int, Values] = {}
-        for run in range(self._cohort.runs):
-            weights = self._cohort.run_dense(run)
-            if run in changes:
-                found[run] = self._probe.look(weights, *changes[run])
-            else:
-                found[run] = self._probe.load(weights, self._cohort.run_masks(run))
-        update.values |= self._stacked(found)
-        if changes:
+        snapshots = self._snapshots()
+        if due:
+            found: dict[int, Values] = {}
+            for run, snapshot in snapshots.items():
+                if run in changes:
+                    found[run] = snapshot.look(*changes[run])
+                else:
+                    found[run] = snapshot.load(self._cohort.run_masks(run))
+            update.values |= self._stacked(found)
+        if recorded:
+            self._relax(snapshots)
+        if due and changes:
             update.closed = False
             self._unrelaxed.append((update, changes))
 
     def relax(self) -> None:
         """Measure the updates since the last record again, with the weights of now."""
+        self._relax(self._snapshots())
+
+    def _relax(self, snapshots: Mapping[int, Snapshot]) -> None:
         for update, changes in self._unrelaxed:
-            found = {run: self._probe.relax(self._cohort.run_dense(run), *masks) for run, masks in changes.items()}
-            update.values |= self._stacked(found)
+            update.values |= self._stacked({run: snapshots[run].relax(*masks) for run, masks in changes.items()})
             update.closed = True
         self._unrelaxed = []
+
+    def _snapshots(self) -> dict[int, Snapshot]:
+        return {run: self._probe.at(self._cohort.run_dense(run)) for run in range(self._cohort.runs)}
 
     def overlaps(self) -> dict[int, Rows]:
         """Jaccard index of the mask after each update and the final mask, by run; shape (update,)."""

@@ -276,15 +276,17 @@ class Recorder:
         update = self._monitor.update(*changed)
         if self._probe is not None:
             old, new = self._sources.as_dict(before), self._sources.as_dict(self._sources.current)
-            update.values |= one_run(self._probe.look(self._weights(), old, new))
+            update.values |= one_run(self._probe.at(self._weights()).look(old, new))
             update.closed = False
             self._unrelaxed.append((update, old, new))
 
     def _relax(self) -> None:
         """Measure the mask updates since the last record again, with the weights of this one."""
+        if self._probe is None:
+            return
+        snapshot = self._probe.at(self._weights())
         for update, old, new in self._unrelaxed:
-            assert self._probe is not None
-            update.values |= one_run(self._probe.relax(self._weights(), old, new))
+            update.values |= one_run(snapshot.relax(old, new))
             update.closed = True
         self._unrelaxed = []
 

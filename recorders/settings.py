@@ -90,7 +90,7 @@ class Settings:
     initial_sparsity: float = 0.0
     evaluate_every: int = 1
     probe_every: int = 1
-    probe_size: int = 1024
+    probe_size: int = 192
     allow_empty_layers: bool = False
 
     def __post_init__(self) -> None:

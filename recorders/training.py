@@ -68,13 +68,15 @@ def train(
     monitor.set_masks(cohort.masks)
     failures = _emptied(cohort, settings)
 
+    recorded = False
+
     def prune(step: int) -> None:
         for i, schedule in schedules.items():
             targets[i] = schedule.sparsity(step)
         noted = monitor.update(*cohort.prune({i: targets[i] for i in schedules}), present)
         monitor.set_masks(cohort.masks)
         if probe is not None:
-            probe.look(noted)
+            probe.look(noted, recorded=recorded)
         for i, reason in _emptied(cohort, settings).items():
             failures.setdefault(i, f"{reason} at step {step}")
 
@@ -89,19 +91,22 @@ def train(
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
         monitor.activations(cohort.mean_squares)
         recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
-        if recorded and probe is not None:
-            probe.relax()  # with the weights that the record is of
         cohort.hand_over_gradients()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         optimiser.step()
         optimiser.zero_grad()
         cohort.refresh()
+        if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update
+            probe.relax()
         if recorded and step + 1 < total and evaluations.due(step + 1):
             monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
     monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
+    recorded = True
     if total in updates:
         prune(total)
+    elif probe is not None:
+        probe.relax()
     monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
     return failures
 
