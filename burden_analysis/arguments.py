@@ -9,13 +9,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from burden_analysis.definitions import GRADIENT_MAGNITUDES
 from recorders.presets import STUDIES
 from recorders.settings import Settings
 
 STORE = "study.zarr"
-# The verdict is always shown under every definition of "gradient magnitude" (science.md §7), of interval means: they
-# use every step, not one step in each interval. The first is the headline.
-INDICATORS = ("gradient_mean_abs_mean", "gradient_rms_mean", "gradient_norm_mean", "dense_gradient_norm_mean")
+INDICATORS = GRADIENT_MAGNITUDES  # the verdict is always shown under all of them (science.md §7)
 Study = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(STUDIES)}}}")]
 StorePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
 
@@ -99,6 +98,36 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Claims:
+    """Judge the study's claims C1, C2 and C3."""
+
+    store: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")] = None
+    """Study store: C1 and C2, and C3 if it varied compression; not needed with --published."""
+    published: bool = False
+    """Judge C3 on the 800 published accuracies."""
+    json: bool = False
+    """Print JSON, with all evidence."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """Say what seeds can show: effects a study could have seen, seeds an effect takes."""
+
+    store: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")] = None
+    """Study store: lists the effects it could have seen with 80 % power, and gives the spread between seeds."""
+    indicator: str = INDICATORS[0]
+    """Indicator of the study."""
+    seeds: int | None = None
+    """List what this many seeds can show at best."""
+    effect: float | None = None
+    """Ratio between neighbouring strategies, such as 1.2: count the seeds it takes."""
+    sd: float | None = None
+    """Standard deviation over seeds of paired log10 differences, for --effect (default: that of the study)."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
 class Figure:
     """Draw Fig. 2."""
 
@@ -125,6 +154,8 @@ COMMANDS: dict[str, type] = {
     "record": Record,
     "show": Show,
     "compare": Compare,
+    "claims": Claims,
+    "power": Power,
     "figure": Figure,
     "report": Report,
 }

@@ -17,15 +17,19 @@ from burden_analysis.arguments import (
     COMMANDS,
     INDICATORS,
     STORE,
+    Claims,
     Compare,
     Figure,
     Machine,
+    Power,
     Record,
     Report,
     Reproduce,
     Show,
 )
+from burden_analysis.claims_command import claims
 from burden_analysis.compare_command import claimed_order, compare
+from burden_analysis.power_command import power
 from recorders.contract import BurdenError, InputError, unknown_name
 from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
@@ -65,6 +69,8 @@ def _dispatch(arguments: list[str]) -> int:
         Record: _record,
         Show: _show,
         Compare: compare,
+        Claims: claims,
+        Power: power,
         Figure: _figure,
         Report: _report,
     }

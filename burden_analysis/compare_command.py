@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from burden_analysis.arguments import Compare
+from burden_analysis.definitions import ORDER
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
-
-_CLAIM = ("iterative", "optimal", "random")  # claim C1, lowest first (science.md §1)
 
 
 def compare(asked: Compare, _: str) -> int:
@@ -58,10 +57,10 @@ def claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:
         Fewer than two of them were recorded.
     """
     recorded = set(dataset["strategy"].values.tolist())
-    order = tuple(strategy for strategy in _CLAIM if strategy in recorded)
+    order = tuple(strategy for strategy in ORDER if strategy in recorded)
     if len(order) < 2:
         raise InputError(
-            f"fewer than two of {', '.join(_CLAIM)} were recorded (there are {', '.join(sorted(recorded))}): "
+            f"fewer than two of {', '.join(ORDER)} were recorded (there are {', '.join(sorted(recorded))}): "
             "name the order to test with burden compare --order"
         )
     return order

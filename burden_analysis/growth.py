@@ -138,8 +138,8 @@ def late_growth(
     -------
     LateGrowth
         `outcome` is the first that holds of: ``contradicted``, a one-sided paired t test against either statement is
-        significant (Holm over both); ``supported``, both one-sided p for them are (each at alpha: both are needed, so none is
-        adjusted); ``undecided``, fewer than three seeds or 1/2ⁿ above alpha; ``not supported``, anything else.
+        significant (Holm over both); ``supported``, both one-sided p for them are (each at alpha: both are needed, so
+        none is adjusted); ``undecided``, fewer than three seeds or 1/2ⁿ above alpha; ``not supported``, anything else.
 
     Raises
     ------
