@@ -139,7 +139,7 @@ def test_half_precision_is_summed_in_full() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         merged = bipartite_soft_matching(x, 300)
     assert merged.tokens.dtype == torch.bfloat16
-    assert merged.sizes[0, 0] == 301  # bfloat16 would stop at 256
+    assert merged.sizes[0, 0].tolist() == 301  # bfloat16 knows no odd numbers there
     assert (merged.tokens == 1).all()
 
 

@@ -159,7 +159,9 @@ def test_random_matching_is_a_function_of_seed_and_step() -> None:
     assert torch.equal(train(resumed, 1)[0], maps[2])
     assert not torch.equal(train(TokenMerge(0.5, metric="random", seed=4), 1)[0], maps[0])
     merge = TokenMerge(0.5, metric="random", seed=3).eval()
-    assert torch.equal(merge(tokens), merge(tokens))
+    evaluated = merge(tokens)
+    merge.train()(tokens)
+    assert torch.equal(merge.eval()(tokens), evaluated)
 
 
 def test_proportional_attention_counts_a_token_as_often_as_its_sources() -> None:
