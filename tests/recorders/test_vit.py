@@ -83,9 +83,10 @@ def test_masked_weights_through_functional_call() -> None:
 
 
 def test_it_trains_in_a_cohort_with_merging() -> None:
-    models = [with_seeded_weights(seed, lambda: merge_tokens(small(), TokenMerge(0.5))) for seed in (0, 1)]
-    cohort = Cohort(models[:1], [None], torch.device("cpu"))
-    cohort.prune({0: 0.9})
+    model = merge_tokens(small(), TokenMerge(0.5))
+    weights = prunable_parameters(model)
+    masks = dict(zip(weights, magnitude_masks(list(weights.values()), 0.9), strict=True))
+    cohort = Cohort([model], [masks], torch.device("cpu"))
     images, labels = torch.randn(1, 4, 2, 12, 12), torch.tensor([[0, 1, 2, 0]])
     cohort.backward(images, labels, activations=True)
     assert cohort.mean_squares.isfinite().all()
