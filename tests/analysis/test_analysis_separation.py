@@ -10,7 +10,7 @@ from scipy import stats
 from synthetic import grid, write_recording
 
 from burden_analysis import open_study, separation
-from burden_analysis.statistics import simultaneous_band
+from burden_analysis.statistics import max_t, simultaneous_band
 from recorders.contract import InputError
 
 
@@ -101,3 +101,65 @@ def test_simultaneous_coverage(n: int) -> None:
         band = simultaneous_band(noise)
         covered += bool(np.all(np.abs(band.centre) <= band.half))
     assert covered / trials >= 0.93
+
+
+@pytest.mark.parametrize("seeds", [4, 6, 7])
+def test_onset_and_its_range_without_each_seed(store: Path, seeds: int) -> None:
+    """Seeds part at different records: leaving the late one out moves the onset."""
+
+    def curve(run: dict[str, Any], record: int) -> float:
+        late = 1 if run["seed"] == 0 else 0
+        noise = 0.01 * np.sin(7 * run["seed"] + 3 * record + (run["strategy"] == "random"))
+        return float(np.exp(noise) * (2.0 if run["strategy"] == "random" and record > 1 + late else 1.0))
+
+    ds = study(store, seeds, curve)
+    got = separation(ds, "loss", "random", "iterative", sparsity=0.9)
+    each = []
+    for seed in range(seeds):
+        rest = separation(ds.isel(run=ds.seed.values != seed), "loss", "random", "iterative", sparsity=0.9)
+        passed = np.flatnonzero(rest.excludes_one.values)
+        each.append(float(rest.step[passed[0]]) if passed.size else np.nan)
+    passed = np.flatnonzero(got.excludes_one.values)
+    assert float(got.onset) == float(got.step[passed[0]])
+    np.testing.assert_array_equal([float(got.onset_low), float(got.onset_high)], [min(each), max(each)])
+    assert float(got.onsets_without_a_seed) == seeds
+    assert float(got.onset_low) == 30
+    assert (float(got.onset_high) > 30) == (seeds < 7)  # with six on-time seeds left, one late one is outvoted
+
+
+def test_no_onset_below_three_seeds_and_no_range_below_four(store: Path) -> None:
+    three = separation(study(store, 3, apart), "loss", "random", "iterative", sparsity=0.9)
+    assert float(three.onset) == 30
+    assert np.isnan(three.onset_low)
+    assert np.isnan(three.onset_high)
+    assert float(three.onsets_without_a_seed) == 0
+    two = separation(three_less(store), "loss", "random", "iterative", sparsity=0.9)
+    assert np.isnan(two.onset)
+
+
+def three_less(store: Path) -> xr.Dataset:
+    ds = open_study(store)
+    return ds.isel(run=np.flatnonzero(ds.seed.values < 2))
+
+
+def test_shares_are_of_steps_and_of_seeds(store: Path) -> None:
+    def curve(run: dict[str, Any], record: int) -> float:
+        above = record > 1 or (record == 1 and run["seed"] > 0)
+        return (4.0 if above else 0.5) if run["strategy"] == "random" else 1.0
+
+    runs = grid(3, strategies=("iterative", "random"), sparsities=(0.9,))
+    loss = np.array([[curve(r, k) for k in range(3)] for r in runs], np.float32)
+    write_recording(store, runs, values={"loss": loss}, steps=(10, 20, 50))
+    got = separation(open_study(store), "loss", "random", "iterative", sparsity=0.9)
+    shares = [float(got[f"share_{name}"]) for name in ("below", "above", "below_in_each_seed", "above_in_each_seed")]
+    assert shares == pytest.approx([0.2, 0.8, 0.2, 0.6])
+
+
+def test_p_of_each_record_is_family_wise(store: Path) -> None:
+    ds = study(store, 6, apart)
+    got = separation(ds, "loss", "random", "iterative", sparsity=0.9)
+    loss = ds.loss.values.astype(float)
+    expected = max_t(np.log(loss[6:]) - np.log(loss[:6]))
+    np.testing.assert_allclose(got.p_adjusted, expected.p_adjusted)
+    assert got.p_adjusted.values[2:].max() <= 2 / 2**6
+    assert got.attrs["test"] == expected.method
