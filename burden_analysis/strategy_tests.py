@@ -65,19 +65,37 @@ def strategy_rows(found: Cells, scale: str, alpha: float) -> pd.DataFrame:
         Table of a `Comparison`.
     """
     joint, *against = claim_rows(found, scale, alpha)
+    rows = [joint, *gated_rows(found, joint["p"], scale, alpha), *_friedman_rows(found), *against]
+    return as_table([*rows, *interaction_rows(found, scale, alpha)])
+
+
+def gated_rows(found: Cells, joint_p: float, scale: str, alpha: float) -> Rows:
+    """Make the tests behind the joint one: Page per sparsity, then adjacent pairs inside significant sparsities.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints, strategies in the claimed order.
+    joint_p : float
+        Of the joint test: above alpha the gate is closed.
+    scale : {"log", "raw"}
+        What the endpoints are.
+    alpha : float
+        Level.
+
+    Returns
+    -------
+    list of dict
+        Behind a closed gate without an adjusted p.
+    """
+    claim = " < ".join(found.strategies)
     pages = [page_trend(found.grid[:, j]) for j in range(len(found.sparsities))]
-    adjusted = holm([page.p if joint["p"] <= alpha else math.nan for page in pages])
-    rows = [joint]
+    adjusted = holm([page.p if joint_p <= alpha else math.nan for page in pages])
+    rows = []
     for sparsity, page, p in zip(found.sparsities, pages, adjusted, strict=True):
-        family = gated(PAGE, p)
-        rows.append(
-            make_row(joint["question"], at_sparsity(sparsity), "Page's L", family, page, values={"p_adjusted": p})
-        )
-    rows += _pair_rows(found, adjusted <= alpha, scale, alpha)
-    rows += _friedman_rows(found)
-    rows += against
-    rows += interaction_rows(found, scale, alpha)
-    return as_table(rows)
+        values = {"p_adjusted": p}
+        rows.append(make_row(claim, at_sparsity(sparsity), "Page's L", gated(PAGE, p), page, values=values))
+    return rows + _pair_rows(found, adjusted <= alpha, scale, alpha)
 
 
 def claim_rows(found: Cells, scale: str, alpha: float) -> Rows:
