@@ -20,7 +20,7 @@ from recorders.plan import Run
 from recorders.presets import preset
 from recorders.settings import Settings
 from recorders.store import create_recording
-from recorders.training import pruning_schedule, steps_per_epoch
+from recorders.training import method_of, steps_per_epoch, update_steps
 from recorders.worker import Assignment, Place, Worker
 
 
@@ -33,7 +33,8 @@ def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callab
         "output.weight": (10, 100),
     }
     name = f"{run.strategy}-{settings.probe_every}-{settings.probe_size}"
-    updates = len(pruning_schedule(settings, 0.0, steps).updates())
+    samples = len(data.train_labels)
+    updates = len(update_steps(method_of(run, settings, shapes, samples), settings, samples))
     layers = ["hidden1", "hidden2"]
     probed = settings.probe_every > 0
     layout = Layout([run.coordinates()], shapes, layers, record_steps(settings.interval, steps), 1.0, updates, probed)

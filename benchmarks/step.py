@@ -19,6 +19,7 @@ from torch.nn.utils import prune
 
 from recorders import Recorder
 from recorders.cohort import Cohort
+from recorders.mask import magnitude_masks
 from recorders.mlp import mlp
 
 INTERVAL = 16  # DPF's Δt
@@ -65,7 +66,7 @@ def dpf(side: int) -> Callable[[], None]:
 
     def step() -> None:
         if next(steps) % INTERVAL == 0:
-            cohort.prune({0: 0.9})
+            cohort.set_masks({0: magnitude_masks(cohort.dense, 0.9)})
         cohort.backward(x, y, activations=False)
         cohort.hand_over_gradients()
         optimiser.step()

@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from recorders.activations import Activations
 from recorders.contract import InputError
 from recorders.digest import weights_digest
-from recorders.mask import Masks, magnitude_masks
+from recorders.mask import Masks
+from recorders.methods import Layers
 from recorders.prunable import prunable_parameters
 
 Tensors = list[torch.Tensor]
@@ -31,10 +32,12 @@ class Cohort:
     ----------
     models : sequence of nn.Module
         One freshly initialised network per run, all of one architecture.
-    static : sequence of mapping or None
-        Masks of the runs whose mask never changes, by parameter name; None for runs that start dense.
+    starts : sequence of mapping or None
+        Masks that the runs start with, by parameter name; None for runs that start dense.
     device : torch.device
         Where to train.
+    masked : sequence of bool, optional
+        Runs whose pruned weights do not learn; by default those that start with a mask.
 
     Raises
     ------
@@ -42,7 +45,13 @@ class Cohort:
         A stack of networks with buffers (batch norm's running statistics).
     """
 
-    def __init__(self, models: Sequence[nn.Module], static: Sequence[Masks | None], device: torch.device) -> None:
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        starts: Sequence[Masks | None],
+        device: torch.device,
+        masked: Sequence[bool] | None = None,
+    ) -> None:
         self.digests = [weights_digest(m.parameters()) for m in models]
         self.stacked = len(models) > 1
         self._model = models[0].to(device)
@@ -54,12 +63,12 @@ class Cohort:
         parameters = self._stack(models, device)
         self.effective = [parameters[name] for name in self.names]  # w̃: what the forward pass uses
         self._forward_parameters = parameters
-        self.masks = [self._mask(name, static) for name in self.names]
-        self._gradient_masks = self._static_gradient_masks(static)
+        self.masks = [self._mask(name, starts) for name in self.names]
+        self._masked = [start is not None for start in starts] if masked is None else list(masked)
+        self._gradient_masks = [mask.clone() for mask in self.masks] if any(self._masked) else None
         with torch.no_grad():
-            # Static runs start from m ⊙ w and, with masked gradients, stay there exactly.
-            starts = self.masks if self._gradient_masks is None else self._gradient_masks
-            self.dense = [(w * m).requires_grad_() for w, m in zip(self.effective, starts, strict=True)]
+            # Runs with a mask start from m ⊙ w and, with masked gradients, masked weights stay exactly 0.
+            self.dense = [(w * m).requires_grad_() for w, m in zip(self.effective, self.masks, strict=True)]
         self._others = [p for name, p in parameters.items() if name not in set(self.names)]
         self.refresh()
 
@@ -120,30 +129,52 @@ class Cohort:
             for effective, dense, mask in zip(self.effective, self.dense, self.masks, strict=True):
                 torch.mul(dense, mask, out=effective)
 
-    def prune(self, sparsities: Mapping[int, float]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Recompute the masks of some runs from their dense weights (the study's eq. 11-13).
+    def run_layers(self, run: int) -> Layers:
+        """Show the prunable tensors of one run; the weights are views that may be written in place."""
+        return Layers(
+            weights=[self._of(w, run).detach() for w in self.dense],
+            gradients=[self._of(_gradient(w), run).detach() for w in self.effective],
+            masks=[self._of(m, run) != 0 for m in self.masks],
+        )
+
+    def discard_gradients(self) -> None:
+        """Forget a backward pass that no update follows."""
+        for parameter in (*self.effective, *self._others):
+            parameter.grad = None
+
+    @torch.no_grad()
+    def set_masks(self, fresh: Mapping[int, Sequence[torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Change the masks of some runs.
 
         Parameters
         ----------
-        sparsities : mapping of int to float
-            Target sparsity by position of the run.
+        fresh : mapping of int to sequence of Tensor of bool
+            New masks by position of the run.
 
         Returns
         -------
         regrown, pruned : Tensor, shape (run, parameter)
-            Weights that came back and weights that were masked; NaN for runs that were not asked for.
+            Weights that came back and weights that were masked; NaN for the other runs.
         """
         counts = torch.full((2, self.runs, len(self.names)), torch.nan, device=self.masks[0].device)
-        with torch.no_grad():
-            for run, sparsity in sparsities.items():
-                fresh = magnitude_masks([self._of(w, run) for w in self.dense], sparsity)
-                for i, (mask, new) in enumerate(zip(self.masks, fresh, strict=True)):
-                    old = self._of(mask, run)
-                    counts[0, run, i] = (new & (old == 0)).sum()
-                    counts[1, run, i] = (~new & (old != 0)).sum()
-                    old.copy_(new)
+        for run, masks in fresh.items():
+            for i, (mask, new) in enumerate(zip(self.masks, masks, strict=True)):
+                old = self._of(mask, run)
+                counts[0, run, i] = (new & (old == 0)).sum()
+                counts[1, run, i] = (~new & (old != 0)).sum()
+                old.copy_(new)
+                if self._masked[run] and self._gradient_masks is not None:
+                    self._of(self._gradient_masks[i], run).copy_(new)
         self.refresh()
         return counts[0], counts[1]
+
+    @torch.no_grad()
+    def forget(self, optimiser: torch.optim.Optimizer, run: int, changed: Sequence[torch.Tensor]) -> None:
+        """Clear what an optimiser remembers of some weights of one run (momentum, second moments)."""
+        for dense, places in zip(self.dense, changed, strict=True):
+            for memory in optimiser.state[dense].values():
+                if isinstance(memory, torch.Tensor) and memory.shape == dense.shape:
+                    self._of(memory, run)[places] = 0
 
     def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Share of images that each run classifies right, in evaluation mode; shape (run,)."""
@@ -182,18 +213,13 @@ class Cohort:
         named = [dict(m.named_parameters()) for m in models]
         return {name: torch.stack([n[name].detach().to(device) for n in named]).requires_grad_() for name in named[0]}
 
-    def _mask(self, name: str, static: Sequence[Masks | None]) -> torch.Tensor:
+    def _mask(self, name: str, starts: Sequence[Masks | None]) -> torch.Tensor:
         like = self._forward_parameters[name]
         mask = torch.ones_like(like, requires_grad=False)
-        for run, masks in enumerate(static):
+        for run, masks in enumerate(starts):
             if masks is not None:
                 self._of(mask, run).copy_(masks[name])
         return mask
-
-    def _static_gradient_masks(self, static: Sequence[Masks | None]) -> Tensors | None:
-        if all(masks is None for masks in static):
-            return None
-        return [mask.clone() for mask in self.masks]  # runs that start dense hold ones here, for good
 
     def _loss(
         self, parameters: Mapping[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor

@@ -29,12 +29,13 @@ class CohortProbe:
     pruned : iterable of int
         Positions of the runs whose masks change; of the others only the survivors' load is measured.
     every : int
-        Probe every so many updates.
+        Probe every so many updates of a run.
     """
 
     def __init__(self, probe: MaskProbe, cohort: Cohort, pruned: Iterable[int], every: int) -> None:
         self._probe, self._cohort, self._every = probe, cohort, every
         self._histories = {run: MaskHistory(cohort.run_masks(run)) for run in pruned}
+        self._places: dict[int, list[int]] = {run: [] for run in range(cohort.runs)}
         self._updates = 0
         self._unrelaxed: list[tuple[MaskUpdate, dict[int, tuple[Masks, Masks]]]] = []
 
@@ -48,23 +49,26 @@ class CohortProbe:
         recorded : bool
             Whether the step before it was recorded: then the updates since the record before are relaxed here.
         """
-        due = self._updates % self._every == 0
+        acting = np.flatnonzero(update.present).tolist()
+        due = [run for run in acting if len(self._places[run]) % self._every == 0]
+        for run in acting:
+            self._places[run].append(self._updates)
         self._updates += 1
-        changes = {run: history.advance(self._cohort.run_masks(run)) for run, history in self._histories.items()}
+        histories = {run: self._histories[run] for run in acting if run in self._histories}
+        changes = {run: history.advance(self._cohort.run_masks(run)) for run, history in histories.items()}
         snapshots = self._snapshots()
-        if due:
-            found: dict[int, Values] = {}
-            for run, snapshot in snapshots.items():
-                if run in changes:
-                    found[run] = snapshot.look(*changes[run])
-                else:
-                    found[run] = snapshot.load(self._cohort.run_masks(run))
-            update.values |= self._stacked(found)
+        found: dict[int, Values] = {}
+        for run in due:
+            if run in changes:
+                found[run] = snapshots[run].look(*changes[run])
+            else:
+                found[run] = snapshots[run].load(self._cohort.run_masks(run))
+        update.values |= self._stacked(found)
         if recorded:
             self._relax(snapshots)
-        if due and changes:
+        if looked_at := {run: changes[run] for run in due if run in changes}:
             update.closed = False
-            self._unrelaxed.append((update, changes))
+            self._unrelaxed.append((update, looked_at))
 
     def relax(self) -> None:
         """Measure the updates since the last record again, with the weights of now."""
@@ -80,8 +84,12 @@ class CohortProbe:
         return {run: self._probe.at(self._cohort.run_dense(run)) for run in range(self._cohort.runs)}
 
     def overlaps(self) -> dict[int, Rows]:
-        """Jaccard index of the mask after each update and the final mask, by run; shape (update,)."""
-        return {run: history.overlaps() for run, history in self._histories.items()}
+        """Jaccard index of the mask after each update and the final mask, by run; NaN at other runs' updates."""
+        found = {}
+        for run, history in self._histories.items():
+            found[run] = np.full(self._updates, np.nan)
+            found[run][self._places[run]] = history.overlaps()
+        return found
 
     def _stacked(self, found: dict[int, Values]) -> dict[str, Rows]:
         """Give every value a leading run axis, NaN for runs that do not have it."""

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     TRAINING = 3
     AUGMENTATION = 4
     MATCHING = 5
+    REWIRING = 6
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0) -> int:

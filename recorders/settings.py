@@ -9,7 +9,7 @@ from typing import Any
 
 from recorders.contract import InputError, unknown_name
 
-STRATEGIES = ("iterative", "optimal", "random", "dense")
+STRATEGIES = ("iterative", "optimal", "random", "dense", "gmp", "set", "rigl", "gumbel")
 ALLOCATIONS = ("global", "matched", "uniform", "erk")
 OPTIMIZERS = ("adam", "sgd")
 LEARNING_RATE_SHAPES = ("constant", "cosine")
@@ -29,7 +29,7 @@ class Settings:
     image_size : int
         Zero-pad images to this many pixels a side; 0 leaves them as they are.
     strategies : tuple of str
-        iterative, optimal, random, dense.
+        iterative, optimal, random, dense; or another way to prune while training: gmp, set, rigl, gumbel.
     sparsities : tuple of float
         Shares of prunable weights to remove.
     seeds : tuple of int
@@ -55,7 +55,7 @@ class Settings:
     interval : int
         Optimiser steps between records.
     pruning_interval : int
-        Optimiser steps between mask updates.
+        Optimiser steps between mask updates; 0: the strategy's own (iterative, gumbel 16; gmp, rigl 100; set an epoch).
     pruning_end : float
         Share of training after which the mask stays.
     initial_sparsity : float
@@ -85,7 +85,7 @@ class Settings:
     momentum: float = 0.9
     weight_decay: float = 0.0
     interval: int = 10
-    pruning_interval: int = 16
+    pruning_interval: int = 0
     pruning_end: float = 1.0
     initial_sparsity: float = 0.0
     evaluate_every: int = 1
@@ -121,14 +121,13 @@ class Settings:
             "epochs",
             "batch_size",
             "interval",
-            "pruning_interval",
             "evaluate_every",
             "learning_rate",
             "pruning_end",
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("image_size", "momentum", "weight_decay", "probe_every"):
+        for name in ("image_size", "momentum", "weight_decay", "probe_every", "pruning_interval"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.momentum >= 1:

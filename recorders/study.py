@@ -29,7 +29,7 @@ from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
 from recorders.settings import FREE, Settings
 from recorders.store import create_recording, note_resumption, open_root, recording_names
-from recorders.training import pruning_schedule, steps_per_epoch
+from recorders.training import method_of, steps_per_epoch, update_steps
 from recorders.worker import Assignment, ModelFactory, Outcome, Place, Worker, default_model, start, work
 
 _PRELOAD = ("recorders.worker",)
@@ -223,14 +223,15 @@ def _layout(runs: Sequence[Run], settings: Settings, images: DataSet, model: Mod
     per_epoch = steps_per_epoch(settings, len(images.train_labels))
     total = per_epoch * settings.epochs
     stages = [len(list(group)) for _, group in groupby(runs, key=lambda run: run.needs is not None)]
-    iterative = any(run.strategy == "iterative" for run in runs)
+    samples = len(images.train_labels)
+    updates = [update_steps(method_of(run, settings, shapes, samples), settings, samples) for run in runs]
     return Layout(
         runs=[run.coordinates() for run in runs],
         parameters=shapes,
         layers=Activations(network).layers,
         steps=record_steps(settings.interval, total),
         steps_per_epoch=per_epoch,
-        updates=len(pruning_schedule(settings, 0.0, total).updates()) if iterative or settings.probe_every else 0,
+        updates=len(set().union(*updates)) if using.stacked else max(map(len, updates)),
         probed=settings.probe_every > 0,
         runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )

@@ -9,6 +9,7 @@ import torch
 
 from recorders.cohort import Cohort
 from recorders.data import DataSet
+from recorders.methods import DPF_INTERVAL, METHODS, Method, Shapes, Training, make_method
 from recorders.monitor import Monitor
 from recorders.optimiser import make_optimiser
 from recorders.plan import Run
@@ -23,14 +24,43 @@ def steps_per_epoch(settings: Settings, samples: int) -> int:
     return -(-samples // settings.batch_size)
 
 
-def pruning_schedule(settings: Settings, sparsity: float, total: int) -> CubicSchedule:
-    """Pruning schedule of an ``iterative`` run over `total` steps."""
-    end = max(1, round(settings.pruning_end * total))
-    return CubicSchedule(settings.initial_sparsity, sparsity, 0, end, settings.pruning_interval)
+def method_of(run: Run, settings: Settings, shapes: Shapes, samples: int) -> Method | None:
+    """Build the pruning method of a run; None for a strategy whose mask does not change."""
+    if run.strategy not in METHODS:
+        return None
+    per_epoch = steps_per_epoch(settings, samples)
+    training = Training(
+        shapes=shapes,
+        sparsity=run.sparsity,
+        initial_sparsity=settings.initial_sparsity,
+        total=per_epoch * settings.epochs,
+        per_epoch=per_epoch,
+        interval=settings.pruning_interval,
+        end=settings.pruning_end,
+        seed=run.seed,
+    )
+    return make_method(run.strategy, training)
+
+
+def update_steps(method: Method | None, settings: Settings, samples: int) -> Sequence[int]:
+    """List the steps at which a run has mask updates; without any, those at which a probe looks at its load."""
+    if method is not None and method.updates():
+        return method.updates()
+    if not settings.probe_every:
+        return ()
+    total = steps_per_epoch(settings, samples) * settings.epochs
+    interval = settings.pruning_interval or DPF_INTERVAL
+    return CubicSchedule(0.0, 0.0, 0, max(1, round(settings.pruning_end * total)), interval).updates()
 
 
 def train(
-    cohort: Cohort, runs: Sequence[Run], data: DataSet, settings: Settings, monitor: Monitor, probe: CohortProbe | None
+    cohort: Cohort,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    data: DataSet,
+    settings: Settings,
+    monitor: Monitor,
+    probe: CohortProbe | None,
 ) -> dict[int, str]:
     """Train every run of a cohort to the end.
 
@@ -38,8 +68,10 @@ def train(
     ----------
     cohort : Cohort
         The networks.
-    runs : sequence of Run
-        What each of them is.
+    methods : sequence of Method
+        How each of them is pruned.
+    seeds : sequence of int
+        What each one's batches are drawn from.
     data : DataSet
         Normalised, on the cohort's device.
     settings : Settings
@@ -57,12 +89,9 @@ def train(
     per_epoch = steps_per_epoch(settings, len(data.train_labels))
     total = per_epoch * settings.epochs
     rate = LearningRate(settings.learning_rate, settings.learning_rate_shape, total)
-    schedules = {
-        i: pruning_schedule(settings, r.sparsity, total) for i, r in enumerate(runs) if r.strategy == "iterative"
-    }
-    updates = set(pruning_schedule(settings, 0.0, total).updates()) if schedules or probe else set()
-    present = np.array([i in schedules or probe is not None for i in range(len(runs))])
-    targets = [run.sparsity for run in runs]
+    steps = [frozenset(update_steps(method, settings, len(data.train_labels))) for method in methods]
+    updates = frozenset().union(*steps)
+    targets = [method.sparsity(0) for method in methods]
     optimiser = make_optimiser(cohort.trainable, settings)
     evaluations = _Evaluations(settings.evaluate_every * per_epoch)
     monitor.set_masks(cohort.masks)
@@ -71,19 +100,29 @@ def train(
     recorded = False
 
     def prune(step: int) -> None:
-        for i, schedule in schedules.items():
-            targets[i] = schedule.sparsity(step)
-        noted = monitor.update(*cohort.prune({i: targets[i] for i in schedules}), present)
+        present = np.array([step in own for own in steps])
+        fresh = {}
+        for i, method in enumerate(methods):
+            if present[i] and method.updates():
+                layers, targets[i] = cohort.run_layers(i), method.sparsity(step)
+                fresh[i] = method.update(layers, step)
+                if method.masks_gradients:
+                    changed = [new ^ old for new, old in zip(fresh[i], layers.masks, strict=True)]
+                    cohort.forget(optimiser, i, changed)
+        noted = monitor.update(*cohort.set_masks(fresh), present)
         monitor.set_masks(cohort.masks)
         if probe is not None:
             probe.look(noted, recorded=recorded)
         for i, reason in _emptied(cohort, settings).items():
             failures.setdefault(i, f"{reason} at step {step}")
 
-    for step, indices in enumerate(_batches(runs, settings, len(data.train_labels), data.train_labels.device)):
+    for step, indices in enumerate(_batches(seeds, settings, len(data.train_labels), data.train_labels.device)):
         if step in updates:
+            if any(method.reads_gradients and step in own for method, own in zip(methods, steps, strict=True)):
+                cohort.backward(data.train_images[indices], data.train_labels[indices], activations=False)
             prune(step)
-        if len(failures) == len(runs):
+            cohort.discard_gradients()
+        if len(failures) == len(methods):
             return failures
         recorded_next = monitor.due or step + 1 == total
         losses = cohort.backward(data.train_images[indices], data.train_labels[indices], activations=recorded_next)
@@ -91,6 +130,9 @@ def train(
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
         monitor.activations(cohort.mean_squares)
         recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
+        for i, method in enumerate(methods):
+            if method.learns:
+                method.learn(cohort.run_layers(i))
         cohort.hand_over_gradients()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
@@ -125,11 +167,11 @@ class _Evaluations:
         return False
 
 
-def _batches(runs: Sequence[Run], settings: Settings, samples: int, device: torch.device) -> Iterator[torch.Tensor]:
+def _batches(seeds: Sequence[int], settings: Settings, samples: int, device: torch.device) -> Iterator[torch.Tensor]:
     """Yield the indices of every batch, int64, shape (run, batch): a function of (seed, epoch) alone."""
     for epoch in range(settings.epochs):
-        orders = {seed: batch_order(seed, epoch, samples) for seed in {run.seed for run in runs}}
-        stacked = torch.stack([orders[run.seed] for run in runs]).to(device)
+        orders = {seed: batch_order(seed, epoch, samples) for seed in set(seeds)}
+        stacked = torch.stack([orders[seed] for seed in seeds]).to(device)
         yield from stacked.split(settings.batch_size, dim=1)
 
 

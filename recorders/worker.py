@@ -14,6 +14,7 @@ from recorders.cohort import Cohort
 from recorders.contract import BurdenError, RunError, Status
 from recorders.data import DataSet
 from recorders.mask import Masks, random_masks
+from recorders.methods import Method, Shapes, Static
 from recorders.mlp import mlp
 from recorders.monitor import Monitor
 from recorders.plan import Run
@@ -22,11 +23,11 @@ from recorders.probing import CohortProbe
 from recorders.prunable import prunable_parameters
 from recorders.seeding import Purpose, derive, with_seeded_weights
 from recorders.settings import Settings
-from recorders.training import train
+from recorders.training import method_of, train
 from recorders.writer import RecordingWriter
 
 ModelFactory = Callable[[], nn.Module]
-_Ready = tuple["Place", Run, Masks | None]
+_Ready = tuple["Place", Run, Method]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Worker:
         outcomes, ready = [], []
         for place, run, needs in zip(assignment.places, assignment.runs, assignment.needs, strict=True):
             try:
-                ready.append((place, run, self._static_masks(run, needs)))
+                ready.append((place, run, self._method(run, needs)))
             except BurdenError as error:
                 writer = RecordingWriter(self._store, place.recording, [place.row])
                 outcomes.append(self._end(writer, place, run, Status.FAILED, str(error)))
@@ -113,10 +114,11 @@ class Worker:
         return outcomes
 
     def _train(self, stack: list[_Ready]) -> list[Outcome]:
-        places, runs, static = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
+        places, runs, methods = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
         writer = RecordingWriter(self._store, places[0].recording, [place.row for place in places])
         models = [with_seeded_weights(run.seed, self._model) for run in runs]
-        cohort = Cohort(models, static, self._device)
+        starts = [method.start() for method in methods]
+        cohort = Cohort(models, starts, self._device, [method.masks_gradients for method in methods])
         writer.begin(cohort.digests)
         monitor = Monitor(
             writer,
@@ -127,11 +129,12 @@ class Worker:
             device=self._device,
             stacked=cohort.stacked,
         )
-        probe = self._of_cohort(cohort, runs)
+        probe = self._of_cohort(cohort, methods)
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
             torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
-            failures = train(cohort, runs, self._data, self._settings, monitor, probe)
+            seeds = [run.seed for run in runs]
+            failures = train(cohort, methods, seeds, self._data, self._settings, monitor, probe)
         monitor.close()
         outcomes = []
         for i, (place, run) in enumerate(zip(places, runs, strict=True)):
@@ -152,14 +155,20 @@ class Worker:
         network = with_seeded_weights(0, self._model).to(self._device)
         return MaskProbe(network, self._data.test_images[:size], self._data.test_labels[:size])
 
-    def _of_cohort(self, cohort: Cohort, runs: list[Run]) -> CohortProbe | None:
+    def _of_cohort(self, cohort: Cohort, methods: Sequence[Method]) -> CohortProbe | None:
         if self._probe is None:
             return None
-        pruned = [i for i, run in enumerate(runs) if run.strategy == "iterative"]
+        pruned = [i for i, method in enumerate(methods) if method.updates()]
         return CohortProbe(self._probe, cohort, pruned, self._settings.probe_every)
 
-    def _static_masks(self, run: Run, needs: Place | None) -> Masks | None:
-        if run.strategy in ("iterative", "dense"):
+    def _method(self, run: Run, needs: Place | None) -> Method:
+        network = with_seeded_weights(run.seed, self._model)
+        shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
+        method = method_of(run, self._settings, shapes, len(self._data.train_labels))
+        return method or Static(self._static_masks(run, needs, shapes), run.sparsity)
+
+    def _static_masks(self, run: Run, needs: Place | None, shapes: Shapes) -> Masks | None:
+        if run.strategy == "dense":
             return None
         matched: Masks | None = None
         if needs is not None:
@@ -170,9 +179,6 @@ class Worker:
             matched = {name: torch.from_numpy(mask) for name, mask in keeper.read_masks(needs.row).items()}
             if run.strategy == "optimal":
                 return matched
-        shapes = {
-            name: tuple(p.shape) for name, p in prunable_parameters(with_seeded_weights(run.seed, self._model)).items()
-        }
         return random_masks(shapes, run.sparsity, run.allocation, run.seed, matched=matched)
 
     @staticmethod

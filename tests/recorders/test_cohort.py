@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from recorders.cohort import Cohort
 from recorders.contract import InputError
-from recorders.mask import random_masks
+from recorders.mask import magnitude_masks, random_masks
 from recorders.mlp import mlp
 from recorders.optimiser import make_optimiser
 from recorders.seeding import with_seeded_weights
@@ -30,6 +30,11 @@ def network(seed: int = 0) -> nn.Module:
 def batches(runs: int, steps: int = 5) -> list[tuple[torch.Tensor, torch.Tensor]]:
     torch.manual_seed(1)
     return [(torch.randn(runs, 8, 1, 4, 4), torch.randint(0, 3, (runs, 8))) for _ in range(steps)]
+
+
+def prune(cohort: Cohort, sparsity: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prune the first run by magnitude."""
+    return cohort.set_masks({0: magnitude_masks(cohort.run_layers(0).weights, sparsity)})
 
 
 def step(cohort: Cohort, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -58,7 +63,7 @@ def test_a_dense_run_is_plain_training_bit_for_bit(name: str) -> None:
 def test_dpf_applies_the_dense_gradient_at_the_masked_weights_to_the_dense_weights() -> None:
     """One step of the study's eq. 9 against autograd on a detached w̃ = m ⊙ w."""
     cohort, reference = Cohort([network()], [None], CPU), network()
-    cohort.prune({0: 0.6})
+    prune(cohort, 0.6)
     masks = cohort.run_masks(0)
     dense = {n: p.detach().clone() for n, p in reference.named_parameters()}
     for name, parameter in reference.named_parameters():
@@ -82,14 +87,14 @@ def test_pruning_counts_what_left_and_what_came_back() -> None:
     with torch.no_grad():
         for w in cohort.dense:
             w.copy_(torch.arange(w.numel()).view_as(w) + 1.0)
-    regrown, pruned = cohort.prune({0: 0.5})
+    regrown, pruned = prune(cohort, 0.5)
     assert regrown.sum() == 0
     assert int(pruned.sum()) == 141 - round(0.5 * 141)
     before = cohort.run_masks(0)
     with torch.no_grad():
         for w in cohort.dense:
             w.copy_(w.flip(1))
-    regrown, pruned = cohort.prune({0: 0.5})
+    regrown, pruned = prune(cohort, 0.5)
     after = cohort.run_masks(0)
     assert [int((after[n] & ~before[n]).sum()) for n in cohort.names] == regrown[0].int().tolist()
     assert [int((before[n] & ~after[n]).sum()) for n in cohort.names] == pruned[0].int().tolist()
@@ -119,8 +124,8 @@ def test_a_stack_trains_each_run_as_if_alone() -> None:
     optimisers = [make_optimiser(c.trainable, SETTINGS["sgd"]) for c in alone]
     for i, (x, y) in enumerate(data):
         if i == 2:
-            together.prune({0: 0.8})
-            alone[0].prune({0: 0.8})
+            prune(together, 0.8)
+            prune(alone[0], 0.8)
         losses = step(together, optimiser, x, y)
         for r in range(3):
             torch.testing.assert_close(losses[r : r + 1], step(alone[r], optimisers[r], x[r : r + 1], y[r : r + 1]))

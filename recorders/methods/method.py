@@ -1,0 +1,115 @@
+"""What a pruning method is asked while a network trains."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from recorders.mask import Masks
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The prunable tensors of one run, in one order.
+
+    Attributes
+    ----------
+    weights : sequence of Tensor
+        Dense weights. A method that grows weights sets their values here, in place; it leaves all others as they are,
+        dropped ones too, so that a probe can still evaluate the network before the update.
+    gradients : sequence of Tensor
+        Dense gradients ∂L/∂w̃ of the last backward pass; empty where there is none.
+    masks : sequence of Tensor of bool
+        The masks in force.
+    """
+
+    weights: Sequence[torch.Tensor]
+    gradients: Sequence[torch.Tensor]
+    masks: Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a method must know about the training it prunes.
+
+    Attributes
+    ----------
+    shapes : mapping of str to tuple of int
+        Shape of every prunable tensor, by name.
+    sparsity : float
+        Share of prunable weights that is gone at the end.
+    initial_sparsity : float
+        Share that is gone at the start, where the method starts dense.
+    total, per_epoch : int
+        Optimiser steps of the whole training, and of one epoch.
+    interval : int
+        Steps between mask updates; 0: the method's own.
+    end : float
+        Share of training after which the mask stays, where the method does not say itself.
+    seed : int
+        Of the run, for what is drawn at random.
+    """
+
+    shapes: Shapes
+    sparsity: float
+    initial_sparsity: float
+    total: int
+    per_epoch: int
+    interval: int
+    end: float
+    seed: int
+
+
+class Method(ABC):
+    """Decides which weights stay.
+
+    Attributes
+    ----------
+    masks_gradients : bool
+        Whether pruned weights are kept from learning. Their optimiser state is cleared when they leave or come back.
+    reads_gradients : bool
+        Whether `update` needs the dense gradient of the next batch.
+    learns : bool
+        Whether `learn` is to be called after every backward pass.
+    """
+
+    masks_gradients: bool = True
+    reads_gradients: bool = False
+    learns: bool = False
+
+    def start(self) -> Masks | None:
+        """Return the masks at the start by parameter name; None for a dense start."""
+        return None
+
+    @abstractmethod
+    def updates(self) -> Sequence[int]:
+        """List the optimiser steps done at each mask update, in order."""
+
+    @abstractmethod
+    def sparsity(self, step: int) -> float:
+        """Target sparsity after `step` steps."""
+
+    @abstractmethod
+    def update(self, layers: Layers, step: int) -> list[torch.Tensor]:
+        """Choose new masks.
+
+        Parameters
+        ----------
+        layers : Layers
+            The network as it is.
+        step : int
+            Optimiser steps done.
+
+        Returns
+        -------
+        list of Tensor of bool
+            One per tensor.
+        """
+
+    def learn(self, layers: Layers) -> None:  # noqa: B027 - most methods have nothing to learn
+        """Learn from every backward pass, for methods whose masks have parameters of their own."""
