@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from burden_analysis import compression_effect, published_tables
+from burden_analysis import compression_effect, compression_rows, published_tables
 from burden_analysis.compression_rows import ANY, BEST, BEST_WINS, EQUIVALENT, OVERALL, RANK, RATIO, SLOPE, TREND
 from burden_analysis.published import SETUP
 from burden_analysis.result import Outcome
+from burden_analysis.statistics import PermutationResult
 
 ROWS = [*SETUP, "sparsity"]
 
@@ -161,3 +162,23 @@ def test_the_published_verdict_in_words(effect):
         "Nothing was left out.",
     ):
         assert words in text
+
+
+@pytest.mark.slow
+def test_tables_relabelled_inside_blocks_fool_cells_but_not_blocks(table, monkeypatch):
+    """No effect by construction, with the published spread; three ratios and no Friedman test, for speed."""
+    monkeypatch.setattr(compression_rows, "friedman_exact", lambda v, **_: PermutationResult(0.0, 1.0, len(v), 0, 1.0))
+    table = table[table["compression"].isin([0.0, 0.4, 0.8])].reset_index(drop=True)
+    ratios = np.array([0.0, 0.4, 0.8])
+    block = table.groupby(list(SETUP)).ngroup().to_numpy()
+    now = np.searchsorted(ratios, table["compression"].to_numpy())
+    rng = np.random.default_rng(0)
+    outcomes, cells = Counter(), 0
+    for _ in range(100):
+        drawn = np.array([rng.permutation(3) for _ in range(32)])
+        effect = compression_effect(table.assign(compression=ratios[drawn[block, now]]))
+        outcomes[effect.outcome] += 1
+        cells += bool((rows(effect, "cell", RATIO, "stable blocks")["p_adjusted"] <= 0.05).any())
+    assert outcomes[Outcome.SUPPORTED] <= 6  # P(more | 2.5 %) < 2 %
+    assert outcomes[Outcome.CONTRADICTED] <= 6
+    assert cells > 12  # a nominal 5 % would be 5
