@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from burden_analysis.published import SETUP
 from recorders.contract import InputError, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
 _REFERENCE = "dense"  # not pruned: no row of a table of sparse networks
@@ -28,11 +32,12 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per run: first the settings that vary (its blocks), by name, then ``compression``, ``sparsity``,
-        ``seed``, ``accuracy`` in per cent and ``status``. Accuracy is NaN where it was never measured and in runs that
-        are not complete. ``attrs["blocks"]`` names the settings. Runs of ``dense`` have no row. A coordinate whose
-        every value goes with one compression alone, such as the tokens left, follows from the compression and is no
-        setting.
+        One row per run: settings, ``compression``, ``sparsity``, ``seed``, ``accuracy`` in per cent and ``status``.
+        Accuracy is NaN where it was never measured and in runs that are not complete. Runs of ``dense`` have no row.
+        ``attrs["blocks"]`` names the settings that vary; those of the published tables are there also when they do not.
+        Where they are no coordinate, they come from the configuration of the recording (``learning_rate`` is the name
+        of a series). A coordinate whose every value goes with one compression alone, such as the tokens left, follows
+        from the compression and is no setting.
 
     Raises
     ------
@@ -45,13 +50,34 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     pruned = dataset.isel(run=np.flatnonzero(dataset["strategy"].to_numpy() != _REFERENCE))
     if not pruned.sizes["run"]:
         raise InputError(f"every run of the study is {_REFERENCE}: record a strategy that prunes")
-    rows = pd.DataFrame({name: pruned[name].to_numpy() for name in _on_run(pruned)})
-    settings = tuple(str(name) for name in rows if name not in (*_LABELS, *_AXES) and _is_setting(rows, str(name)))
+    rows = _with_configured(pd.DataFrame({name: pruned[name].to_numpy() for name in _on_run(pruned)}), dataset)
+    others = [str(name) for name in rows if name not in (*_LABELS, *_AXES, *SETUP) and _is_setting(rows, str(name))]
+    settings = [*others, *(name for name in SETUP if name in rows)]
     status = pruned["status"].to_numpy().astype(str)
     accuracy = np.where(status == Status.COMPLETE.value, 100 * _last(pruned["accuracy"]), np.nan)
     table = rows[[*settings, *_AXES]].assign(accuracy=accuracy, status=status)
-    table.attrs["blocks"] = settings
+    table.attrs["blocks"] = tuple(name for name in settings if _is_setting(rows, name))
     return table
+
+
+def _with_configured(rows: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
+    """Add the settings of the published tables that are no coordinate; a coordinate that says the same goes."""
+    recordings: Mapping[str, Any] = dataset.attrs.get("recordings", {})
+    configs = [recordings.get(name, {}).get("config", {}) for name in rows["recording"]]
+    for name in SETUP:
+        values = [_configured(config, name) for config in configs]
+        if name not in rows and None not in values:
+            same = [
+                other for other in rows if other not in (*_LABELS, *_AXES, *SETUP) and rows[other].tolist() == values
+            ]
+            rows = rows.drop(columns=same).assign(**{name: values})
+    return rows
+
+
+def _configured(config: Mapping[str, Any], name: str) -> Any:
+    # A ViT is configured as EMBEDDINGxHEADS.
+    vit = re.fullmatch(r"(?P<embed_dim>\d+)x(?P<num_heads>\d+)", str(config.get("setup", "")))
+    return int(vit[name]) if vit and name in vit.groupdict() else config.get(name)
 
 
 def _on_run(dataset: xr.Dataset) -> list[str]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from itertools import product
 
 import numpy as np
 import pytest
+import zarr
 from synthetic import grid, write_recording
 
 from burden_analysis import accuracy_table, compression_effect, open_study
+from burden_analysis.cli import main
 from recorders.contract import InputError
 
 STEPS = (10, 20, 30, 40, 50)
@@ -83,6 +86,18 @@ def test_a_run_that_never_measured_accuracy_is_missing(store):
     assert accuracy_table(dataset)["accuracy"].isna().tolist() == [k == 2 for k in range(18)]
 
 
+def test_published_settings_come_from_the_configuration(store):
+    """`learning_rate` is the name of a series, so no coordinate can have it."""
+    for part, rate in enumerate((0.01, 0.02)):
+        write_recording(store, runs(rates=(rate,)), name=f"part{part}")
+        config = {"setup": "384x3", "epochs": 40, "learning_rate": rate}
+        zarr.open_group(store / f"part{part}").attrs["config"] = json.dumps(config)
+    table = accuracy_table(open_study(store))
+    assert list(table.columns[:4]) == ["embed_dim", "num_heads", "epochs", "learning_rate"]
+    assert table.iloc[0, :4].tolist() == [384, 3, 40, 0.01]
+    assert table.attrs["blocks"] == ("learning_rate",)  # and not base_learning_rate, which says the same
+
+
 def test_several_recordings_are_one_table(store):
     first, second = runs(rates=(0.01,)), runs(rates=(0.02,))
     study(store, first)
@@ -105,6 +120,15 @@ def test_the_effect_of_a_recorded_study(store):
     found = effect.table.query("unit == 'block' and family == 'each ratio'")
     assert found["effect"].tolist() == pytest.approx([3.0, 0.0], abs=0.2)
     assert (effect.seeds, effect.unit) == ((0, 1), "block")
+
+
+def test_the_command_line_judges_a_recorded_study(store, capsys):
+    study(store, runs(rates=tuple(np.arange(1, 10) / 1000)))
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(store), "--by", "compression", "--json"])
+    content = json.loads(capsys.readouterr().out)
+    assert (ended.value.code, content["blocks"], content["ratios"]) == (0, ["base_learning_rate"], [0.4, 0.8])
+    assert len(content["differences"]) == 36
 
 
 def test_a_study_without_compression_says_what_it_has(store):
