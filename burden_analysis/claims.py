@@ -133,7 +133,7 @@ def _judged(name: str, judge: Callable[[], Found]) -> Claim:
         outcome, why, evidence = judge()
     except InputError as error:
         return Claim(name, statement, None, f"{name} ({statement}) is {NOT_JUDGED}: {error}.", {"reason": str(error)})
-    return Claim(name, statement, outcome, f"{name} ({statement}) is {outcome.value}. {why}", evidence)
+    return Claim(name, statement, outcome, f"{name} ({statement}) is {outcome.value} {why}", evidence)
 
 
 def _order(study: xr.Dataset, alpha: float) -> Found:
@@ -147,7 +147,8 @@ def _order(study: xr.Dataset, alpha: float) -> Found:
     }
     told = [f"sparsity {s}: {', '.join(f'{v:.0%} {k}' for k, v in to.items())}" for s, to in shares.items()]
     lowest = f"Share of training with {ORDER[0]} below: {'; '.join(told)}." if told else ""
-    return comparison.outcome, " ".join(s for s in [_body(comparison.verdict), under.verdict, lowest] if s), evidence
+    words = [_headline(comparison.indicator), under.verdict, lowest, _body(comparison.verdict)]
+    return comparison.outcome, " ".join(s for s in words if s), evidence
 
 
 def _shares_lowest(study: xr.Dataset) -> dict[str, dict[str, float]]:
@@ -168,7 +169,7 @@ def _growth(study: xr.Dataset, alpha: float) -> Found:
     found = late_growth(study, alpha=alpha)
     under = robustness(study, "C2", alpha=alpha)
     evidence = {"headline": json.loads(found.to_json()), "robustness": json.loads(under.to_json())}
-    return found.outcome, f"{_body(found.verdict)} {under.verdict}", evidence
+    return found.outcome, f"{_headline(found.indicator)} {under.verdict} {_body(found.verdict)}", evidence
 
 
 def _compression(study: xr.Dataset | None, alpha: float) -> Found:
@@ -184,7 +185,11 @@ def _compression(study: xr.Dataset | None, alpha: float) -> Found:
         found = compression_effect(table, blocks=table.attrs["blocks"], alpha=alpha)
         source = "this study"
     evidence = {"source": source, "headline": json.loads(found.to_json())}
-    return found.outcome, f"From {source}. {_body(found.verdict)}", evidence
+    return found.outcome, f"from {source}. {_body(found.verdict)}", evidence
+
+
+def _headline(indicator: str) -> str:
+    return f"under its headline definition, {indicator}."
 
 
 def _body(verdict: str) -> str:

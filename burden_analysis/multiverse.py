@@ -89,7 +89,7 @@ class Robustness(Printed):
         changed = both[both["outcome"] != both["outcome_whole"]]
         otherwise = changed[changed["outcome"] != Outcome.UNDECIDED].drop_duplicates(keys)
         changed = changed.drop_duplicates(keys)
-        only = f", of {len(changed) - len(otherwise)} only to undecided" if len(changed) else ""
+        only = f" ({len(changed) - len(otherwise)} only to undecided)" if len(changed) else ""
         return f"Leaving out one seed changes the outcome of {len(changed)} of them{only}."
 
     def to_json(self) -> str:

@@ -61,7 +61,7 @@ def test_claims_that_hold_are_supported() -> None:
     assert [c.name for c in found.claims] == ["C1", "C2", "C3"]
     assert (found["C1"].outcome, found["C2"].outcome) == ("supported", "supported")
     assert found["C1"].sentence.startswith(
-        "C1 (gradient magnitude is ordered iterative < optimal < random) is supported."
+        "C1 (gradient magnitude is ordered iterative < optimal < random) is supported under its"
     )
     assert "16 definitions: supported in 16" in found["C1"].sentence
     assert "sparsity 0.7: 100% optimal, 100% random" in found["C1"].sentence
@@ -96,7 +96,7 @@ def test_the_published_accuracies_do_not_support_c3() -> None:
     claim = check_claims(published=True)["C3"]
     assert claim.outcome == "not supported (could have been seen)"
     assert claim.evidence["source"] == "800 published accuracies"
-    assert "From 800 published accuracies." in claim.sentence
+    assert "from 800 published accuracies." in claim.sentence
 
 
 def test_late_growth_agrees_with_its_definition() -> None:
