@@ -50,10 +50,12 @@ class Record:
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path(STORE)
     """Store to write or to complete."""
+    preset: str | None = None
+    """Named settings laid over the study's: tables-setup, tables-column, tables-mini."""
     config: Path | None = None
-    """YAML file of settings, laid over the study's preset."""
+    """YAML file of settings, laid over the presets."""
     dry_run: bool = False
-    """Print the runs and stop."""
+    """Print runs, time and size of the store, and stop."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class Reproduce:
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path("results")
     """Folder for the store, the figure and the report."""
+    preset: str | None = None
+    """Named settings laid over the study's: tables-setup, tables-column, tables-mini."""
     config: Path | None = None
-    """YAML file of settings, laid over the study's preset."""
+    """YAML file of settings, laid over the presets."""
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,10 @@ from burden_analysis.arguments import (
 )
 from burden_analysis.claims_command import claims
 from burden_analysis.compare_command import claimed_order, compare
+from burden_analysis.dry_run import dry_run
 from burden_analysis.power_command import power
 from recorders.contract import BurdenError, InputError, unknown_name
+from recorders.grid import without_axes
 from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
 
@@ -113,6 +115,7 @@ def _defaults(arguments: Sequence[str]) -> Settings:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--data")
     parser.add_argument("--config", type=Path)
+    parser.add_argument("--preset")
     try:
         known, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
@@ -121,13 +124,14 @@ def _defaults(arguments: Sequence[str]) -> Settings:
     if study is None:
         named = [a for a in arguments[:1] if not a.startswith("-")]
         study = named[0] if named else STUDIES[0]
-    return preset(study, known.data, known.config)
+    # A value given on the command line counts for the whole study: its axis of the preset is gone.
+    given = [a.removeprefix("--").partition("=")[0].replace("-", "_") for a in arguments if a.startswith("--")]
+    return without_axes(preset(study, known.data, known.config, known.preset), given)
 
 
 def _record(asked: Record, command: str) -> int:
     if asked.dry_run:
-        sys.stdout.write(_plan(asked.settings, asked.machine, asked.out))
-        return 0
+        return dry_run(asked)
     outcomes = _train(asked.study, asked.settings, asked.machine, asked.out, command)
     sys.stdout.write(f"recorded into {asked.out}\n")
     return _exit_code(outcomes)
@@ -145,7 +149,8 @@ def _reproduce(asked: Reproduce, command: str) -> int:
 
 def _train(study: str, settings: Settings, machine: Machine, store: Path, command: str) -> list[Outcome]:
     from recorders.progress import Progress
-    from recorders.study import record_study, resources
+    from recorders.resources import resources
+    from recorders.study import record_study
 
     return record_study(
         settings,
@@ -157,20 +162,6 @@ def _train(study: str, settings: Settings, machine: Machine, store: Path, comman
         command=command,
         progress=Progress(),
     )
-
-
-def _plan(settings: Settings, machine: Machine, store: Path) -> str:
-    from recorders.data import load
-    from recorders.layout import record_steps
-    from recorders.plan import plan_runs
-    from recorders.training import steps_per_epoch
-
-    images = load(settings.data, machine.root, offline=machine.offline)
-    steps = steps_per_epoch(settings, len(images.train_labels)) * settings.epochs
-    records = len(record_steps(settings.interval, steps))
-    runs = plan_runs(settings)
-    lines = [f"{run.run_id}{f'  (after {run.needs.run_id})' if run.needs else ''}" for run in runs]
-    return "\n".join([*lines, f"{len(runs)} runs of {steps} steps, {records} records each, into {store}", ""])
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:

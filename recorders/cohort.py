@@ -7,7 +7,8 @@ autograd through ``w * m`` would give m ⊙ g.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -22,7 +23,6 @@ from recorders.methods import Layers
 from recorders.prunable import prunable_parameters
 
 Tensors = list[torch.Tensor]
-_EVALUATION_BATCH = 1000
 
 
 class Cohort:
@@ -38,6 +38,8 @@ class Cohort:
         Where to train.
     masked : sequence of bool, optional
         Runs whose pruned weights do not learn; by default those that start with a mask.
+    precision : {"float32", "bfloat16"}
+        Of forward and backward passes; with ``bfloat16`` under autocast.
 
     Raises
     ------
@@ -51,12 +53,14 @@ class Cohort:
         starts: Sequence[Masks | None],
         device: torch.device,
         masked: Sequence[bool] | None = None,
+        precision: str = "float32",
     ) -> None:
         self.digests = [weights_digest(m.parameters()) for m in models]
         self.stacked = len(models) > 1
         self._model = models[0].to(device)
         if self.stacked and any(True for _ in self._model.buffers()):
             raise InputError("networks with buffers cannot be trained as a stack: pass --stacked no")
+        self._cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
         self._activations = Activations(self._model)
         self.layers = self._activations.layers
         self.names = list(prunable_parameters(self._model))
@@ -101,13 +105,15 @@ class Cohort:
         """
         self._activations.armed = activations
         if not self.stacked:
-            loss = cross_entropy(self._model(images[0]), labels[0])
+            with self._cast():
+                loss = cross_entropy(self._model(images[0]), labels[0])
             loss.backward()
             losses = loss.unsqueeze(0)
             squares = self._activations.take(loss.detach()).unsqueeze(0)
         else:
             try:
-                losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+                with self._cast():
+                    losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
             except RuntimeError as error:
                 if "randomness" not in str(error):
                     raise
@@ -176,15 +182,16 @@ class Cohort:
                 if isinstance(memory, torch.Tensor) and memory.shape == dense.shape:
                     self._of(memory, run)[places] = 0
 
-    def accuracy(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Share of images that each run classifies right, in evaluation mode; shape (run,)."""
+    def accuracy(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """Share of the images in batches of (images, labels) that each run classifies right, in evaluation mode."""
         self._model.eval()
-        right = torch.zeros(self.runs, device=labels.device)
-        with torch.no_grad():
-            for x, y in zip(images.split(_EVALUATION_BATCH), labels.split(_EVALUATION_BATCH), strict=True):
+        right, seen = torch.zeros(self.runs, device=self.masks[0].device), 0
+        with torch.no_grad(), self._cast():
+            for x, y in batches:
                 right += (self._outputs(x).argmax(-1) == y).sum(-1)
+                seen += len(y)
         self._model.train()
-        return right / len(labels)
+        return right / seen
 
     def run_masks(self, run: int) -> Masks:
         """Masks of one run, boolean, by parameter name."""
@@ -198,6 +205,11 @@ class Cohort:
     def is_finite(self, run: int) -> bool:
         """Whether all dense weights of one run are finite."""
         return all(bool(self._of(w, run).isfinite().all()) for w in self.dense)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that all runs share; the parameters of a stack are not in it."""
+        return self._model
 
     @property
     def runs(self) -> int:

@@ -13,10 +13,11 @@ from recorders.contract import InputError, unknown_name
 from recorders.settings import Settings
 
 _FOLDER = files("recorders") / "preset_files"
-STUDIES = ("fig2",)
+STUDIES = ("fig2", "tables")
+PRESETS = tuple(sorted(f.name.removesuffix(".yaml") for f in _FOLDER.iterdir() if f.name.endswith(".yaml")))
 
 
-def preset(study: str, data: str | None = None, user: Path | None = None) -> Settings:
+def preset(study: str, data: str | None = None, user: Path | None = None, name: str | None = None) -> Settings:
     """Resolve the settings of a study before flags are applied.
 
     Parameters
@@ -26,7 +27,9 @@ def preset(study: str, data: str | None = None, user: Path | None = None) -> Set
     data : str, optional
         Data set; a preset of its own (``fig2-mnist.yaml``) is laid over the study's.
     user : Path, optional
-        A YAML file of the user's, laid over both.
+        A YAML file of the user's, laid over all others.
+    name : str, optional
+        One of `PRESETS`, laid over the study's, such as ``tables-mini``.
 
     Returns
     -------
@@ -35,11 +38,14 @@ def preset(study: str, data: str | None = None, user: Path | None = None) -> Set
     Raises
     ------
     InputError
-        Unknown study, unreadable YAML, or a key that does not exist.
+        Unknown study or preset, a preset of another study, unreadable YAML, or a key that does not exist.
     """
     if study not in STUDIES:
         raise unknown_name("study", study, STUDIES)
-    values = dict(_packaged(study))
+    own_presets = [known for known in PRESETS if known == study or known.startswith(f"{study}-")]
+    if name is not None and name not in own_presets:
+        raise unknown_name(f"preset of {study}", name, own_presets)
+    values = {**_packaged(study), **(_packaged(name) if name else {})}
     own = _read(user) if user else {}
     data = data or own.get("data") or values.get("data")
     if data is not None and (_FOLDER / f"{study}-{data}.yaml").is_file():

@@ -37,6 +37,11 @@ class Progress:
 
             self._bar = tqdm(total=planned, initial=self._done, unit="run")
 
+    def note(self, text: str) -> None:
+        """Say what comes next."""
+        if not self._silent:
+            self._line(text)
+
     def ended(self, run_id: str, status: Status, reason: str) -> None:
         """Say how a run ended."""
         self._done += 1

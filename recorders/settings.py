@@ -13,9 +13,11 @@ STRATEGIES = ("iterative", "optimal", "random", "dense", "gmp", "set", "rigl", "
 ALLOCATIONS = ("global", "matched", "uniform", "erk")
 OPTIMIZERS = ("adam", "sgd")
 LEARNING_RATE_SHAPES = ("constant", "cosine")
-GRID = ("strategies", "sparsities", "seeds")
+MERGE_METRICS = ("dot", "cosine", "mutual_information", "random")
+PRECISIONS = ("float32", "bfloat16")
+GRID = ("strategies", "sparsities", "compressions", "seeds")
 # Runs are comparable where all other settings agree: these span the study, name a run, or change no number.
-FREE = (*GRID, "allocation", "allow_empty_layers")
+FREE = (*GRID, "axes", "allocation", "allow_empty_layers")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,36 @@ class Settings:
         iterative, optimal, random, dense; or another way to prune while training: gmp, set, rigl, gumbel.
     sparsities : tuple of float
         Shares of prunable weights to remove.
+    compressions : tuple of float
+        Token merging ratios ρ of a ViT; 0 merges nothing.
     seeds : tuple of int
-        One run per seed, strategy and sparsity.
+        One run per seed, strategy, sparsity and compression.
+    axes : tuple of str
+        Further settings that vary, as NAME=VALUE,VALUE; a mapping of lists in YAML. Each combination is a recording.
     allocation : str
         How `random` spreads its weights over layers: global, matched, uniform or erk.
     hidden : tuple of int
-        Units of each hidden layer.
+        Units of each hidden layer of the MLP.
+    setup : str
+        Train a ViT instead, given as EMBEDDINGxHEADS (384x3).
+    resize : int
+        Pixels a side that images are resized to on the device, a batch at a time; 0 leaves them as they are.
+    patch : int
+        Pixels a side of a ViT's patches.
+    depth : int
+        Encoder blocks of a ViT.
+    mlp_ratio : float
+        Hidden units of a ViT block's MLP, as a multiple of the embedding.
+    merge_metric : str
+        Similarity of tokens: dot, cosine, mutual_information, or random (a control).
+    proportional_attention : bool
+        Count a merged token as often as the tokens it stands for.
+    flip : bool
+        Mirror training images at random.
+    crop_padding : int
+        Pixels of padding before a random crop of training images; 0: no crop.
+    precision : str
+        float32, or bfloat16 (autocast; weights stay float32).
     epochs : int
         Passes over the training images.
     batch_size : int
@@ -74,9 +100,21 @@ class Settings:
     image_size: int = 0
     strategies: tuple[str, ...] = ("iterative", "optimal", "random")
     sparsities: tuple[float, ...] = (0.7, 0.8, 0.9)
+    compressions: tuple[float, ...] = (0.0,)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    axes: tuple[str, ...] = ()
     allocation: str = "global"
     hidden: tuple[int, ...] = (300, 100)
+    setup: str = ""
+    resize: int = 0
+    patch: int = 16
+    depth: int = 4
+    mlp_ratio: float = 4.0
+    merge_metric: str = "dot"
+    proportional_attention: bool = False
+    flip: bool = False
+    crop_padding: int = 0
+    precision: str = "float32"
     epochs: int = 60
     batch_size: int = 128
     optimizer: str = "adam"
@@ -106,12 +144,19 @@ class Settings:
             ("allocation", (self.allocation,), ALLOCATIONS),
             ("optimizer", (self.optimizer,), OPTIMIZERS),
             ("learning_rate_shape", (self.learning_rate_shape,), LEARNING_RATE_SHAPES),
+            ("precision", (self.precision,), PRECISIONS),
+            ("merge_metric", (self.merge_metric,), MERGE_METRICS),
         ):
             for name in asked:
                 if name not in known:
                     raise unknown_name(kind, name, known)
         for name in GRID:
             _check_unique(name, getattr(self, name))
+        if self.setup:
+            setup_numbers(self.setup)
+        for ratio in self.compressions:
+            if not 0 <= ratio <= 1:
+                raise InputError(f"compression {ratio:g} is outside [0, 1]: give the share of half the tokens to merge")
         for sparsity in (*self.sparsities, self.initial_sparsity):
             if not 0 <= sparsity < 1:
                 raise InputError(f"sparsity {sparsity:g} is outside [0, 1): give the share of weights to remove")
@@ -120,6 +165,9 @@ class Settings:
         for name in (
             "epochs",
             "batch_size",
+            "patch",
+            "depth",
+            "mlp_ratio",
             "interval",
             "evaluate_every",
             "learning_rate",
@@ -127,7 +175,15 @@ class Settings:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("image_size", "momentum", "weight_decay", "probe_every", "pruning_interval"):
+        for name in (
+            "image_size",
+            "resize",
+            "crop_padding",
+            "momentum",
+            "weight_decay",
+            "probe_every",
+            "pruning_interval",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.momentum >= 1:
@@ -155,8 +211,34 @@ class Settings:
         for key, value in values.items():
             if key not in defaults:
                 raise unknown_name("setting", str(key), defaults)
-            checked[key] = _coerce(key, value, defaults[key])
+            checked[key] = _coerce(key, _axes(value) if key == "axes" else value, defaults[key])
         return cls(**checked)
+
+
+def setup_numbers(setup: str) -> tuple[int, int]:
+    """Read the embedding and the heads of a ViT's set-up.
+
+    Raises
+    ------
+    InputError
+        Not of the form EMBEDDINGxHEADS.
+    """
+    embedding, _, heads = setup.partition("x")
+    if not (embedding.isdecimal() and heads.isdecimal() and int(embedding) and int(heads)):
+        raise InputError(f"setup {setup!r} must be given as EMBEDDINGxHEADS, for example 384x3")
+    return int(embedding), int(heads)
+
+
+def prepared_by_batch(settings: Settings) -> bool:
+    """Whether images stay uint8 and are prepared on the device: all that a ViT gets, and what is drawn anew."""
+    return bool(settings.setup or settings.resize or settings.flip or settings.crop_padding)
+
+
+def _axes(value: Any) -> Any:
+    """Write a mapping of lists, as YAML has it, as the flags have it."""
+    if not isinstance(value, Mapping):
+        return value
+    return [f"{name}={','.join(map(str, v if isinstance(v, list) else [v]))}" for name, v in value.items()]
 
 
 def _check_unique(name: str, values: tuple[Any, ...]) -> None:
@@ -170,7 +252,8 @@ def _coerce(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)):
             raise InputError(f"setting {key!r} takes a list, got {value!r}")
-        return tuple(_coerce(key, item, default[0]) for item in value)
+        like = default[0] if default else ""
+        return tuple(_coerce(key, item, like) for item in value)
     kind = type(default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
 from recorders.cohort import Cohort
-from recorders.data import DataSet
+from recorders.data import Feed
 from recorders.methods import DPF_INTERVAL, METHODS, Method, Shapes, Training, make_method
 from recorders.monitor import Monitor
+from recorders.network import merge_scalars, merging
 from recorders.optimiser import make_optimiser
 from recorders.plan import Run
 from recorders.probing import CohortProbe
@@ -57,7 +60,7 @@ def train(
     cohort: Cohort,
     methods: Sequence[Method],
     seeds: Sequence[int],
-    data: DataSet,
+    data: Feed,
     settings: Settings,
     monitor: Monitor,
     probe: CohortProbe | None,
@@ -72,8 +75,8 @@ def train(
         How each of them is pruned.
     seeds : sequence of int
         What each one's batches are drawn from.
-    data : DataSet
-        Normalised, on the cohort's device.
+    data : Feed
+        Batches on the cohort's device.
     settings : Settings
         The study.
     monitor : Monitor
@@ -86,16 +89,17 @@ def train(
     dict of int to str
         Why a run failed, by its position; training stops early when all have.
     """
-    per_epoch = steps_per_epoch(settings, len(data.train_labels))
+    per_epoch = steps_per_epoch(settings, data.samples)
     total = per_epoch * settings.epochs
     rate = LearningRate(settings.learning_rate, settings.learning_rate_shape, total)
-    steps = [frozenset(update_steps(method, settings, len(data.train_labels))) for method in methods]
+    steps = [frozenset(update_steps(method, settings, data.samples)) for method in methods]
     updates = frozenset().union(*steps)
     targets = [method.sparsity(0) for method in methods]
     optimiser = make_optimiser(cohort.trainable, settings)
     evaluations = _Evaluations(settings.evaluate_every * per_epoch)
     monitor.set_masks(cohort.masks)
     failures = _emptied(cohort, settings)
+    merge = merging(cohort.network)
 
     recorded = False
 
@@ -116,18 +120,23 @@ def train(
         for i, reason in _emptied(cohort, settings).items():
             failures.setdefault(i, f"{reason} at step {step}")
 
-    for step, indices in enumerate(_batches(seeds, settings, len(data.train_labels), data.train_labels.device)):
+    throughput = _Throughput()
+
+    for step, (epoch, indices) in enumerate(_batches(seeds, settings, data.samples, data.device)):
+        images, labels = data.batch(indices, seeds, epoch)
         if step in updates:
             if any(method.reads_gradients and step in own for method, own in zip(methods, steps, strict=True)):
-                cohort.backward(data.train_images[indices], data.train_labels[indices], activations=False)
+                cohort.backward(images, labels, activations=False)
             prune(step)
             cohort.discard_gradients()
         if len(failures) == len(methods):
             return failures
         recorded_next = monitor.due or step + 1 == total
-        losses = cohort.backward(data.train_images[indices], data.train_labels[indices], activations=recorded_next)
+        losses = cohort.backward(images, labels, activations=recorded_next)
         learning_rate = rate.at(step)
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
+        if merge is not None and recorded_next:
+            monitor.log(merge_scalars(merge) | {"images_per_second": throughput.over(step + 1, settings.batch_size)})
         monitor.activations(cohort.mean_squares)
         recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
         for i, method in enumerate(methods):
@@ -142,14 +151,14 @@ def train(
         if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update
             probe.relax()
         if recorded and step + 1 < total and evaluations.due(step + 1):
-            monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
+            monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
     monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
     recorded = True
     if total in updates:
         prune(total)
     elif probe is not None:
         probe.relax()
-    monitor.amend({"accuracy": cohort.accuracy(data.test_images, data.test_labels)})
+    monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
     return failures
 
 
@@ -167,12 +176,28 @@ class _Evaluations:
         return False
 
 
-def _batches(seeds: Sequence[int], settings: Settings, samples: int, device: torch.device) -> Iterator[torch.Tensor]:
-    """Yield the indices of every batch, int64, shape (run, batch): a function of (seed, epoch) alone."""
+class _Throughput:
+    """Training images a second of one run since the last time it was asked."""
+
+    def __init__(self) -> None:
+        self._step, self._time = 0, time.monotonic()
+
+    def over(self, step: int, batch: int) -> float:
+        now = time.monotonic()
+        images, seconds = (step - self._step) * batch, now - self._time
+        self._step, self._time = step, now
+        return images / seconds if seconds else math.inf
+
+
+def _batches(
+    seeds: Sequence[int], settings: Settings, samples: int, device: torch.device
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield epoch and indices of every batch, int64, shape (run, batch): a function of (seed, epoch) alone."""
     for epoch in range(settings.epochs):
         orders = {seed: batch_order(seed, epoch, samples) for seed in set(seeds)}
         stacked = torch.stack([orders[seed] for seed in seeds]).to(device)
-        yield from stacked.split(settings.batch_size, dim=1)
+        for indices in stacked.split(settings.batch_size, dim=1):
+            yield epoch, indices
 
 
 def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:

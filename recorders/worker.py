@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from recorders.cohort import Cohort
 from recorders.contract import BurdenError, RunError, Status
-from recorders.data import DataSet
+from recorders.data import DataSet, Feed
 from recorders.mask import Masks, random_masks
 from recorders.methods import Method, Shapes, Static
-from recorders.mlp import mlp
 from recorders.monitor import Monitor
+from recorders.network import ModelFactory, default_model, network_of
 from recorders.plan import Run
 from recorders.probe import MaskProbe
 from recorders.probing import CohortProbe
 from recorders.prunable import prunable_parameters
-from recorders.seeding import Purpose, derive, with_seeded_weights
+from recorders.seeding import Purpose, derive
 from recorders.settings import Settings
 from recorders.training import method_of, train
 from recorders.writer import RecordingWriter
 
-ModelFactory = Callable[[], nn.Module]
 _Ready = tuple["Place", Run, Method]
 
 
@@ -76,21 +74,21 @@ class Worker:
     settings : Settings
         The study.
     data : DataSet
-        Normalised.
+        Normalised, or uint8 images that are prepared a batch at a time.
     device : torch.device
         Where to train.
     model : callable, optional
-        Makes a freshly initialised network (from torch's global generator); the study's MLP by default.
+        Makes a freshly initialised network (from torch's global generator); the study's own by default.
     """
 
     def __init__(
         self, store: Path, settings: Settings, data: DataSet, device: torch.device, model: ModelFactory | None = None
     ) -> None:
         self._store, self._settings = store, settings
-        self._data = data.to(device)
+        self._feed = Feed(data.to(device), size=settings.resize, flip=settings.flip, crop_padding=settings.crop_padding)
         self._device = device
         self._model = model or default_model(data, settings)
-        self._probe = self._make_probe() if settings.probe_every else None
+        self._probes: dict[float, MaskProbe] = {}  # by compression: networks of the same merging
 
     def run(self, assignment: Assignment) -> list[Outcome]:
         """Train and record; a failed run is recorded as failed, never raised.
@@ -116,9 +114,11 @@ class Worker:
     def _train(self, stack: list[_Ready]) -> list[Outcome]:
         places, runs, methods = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
         writer = RecordingWriter(self._store, places[0].recording, [place.row for place in places])
-        models = [with_seeded_weights(run.seed, self._model) for run in runs]
+        models = [network_of(run, self._model, self._settings) for run in runs]
         starts = [method.start() for method in methods]
-        cohort = Cohort(models, starts, self._device, [method.masks_gradients for method in methods])
+        cohort = Cohort(
+            models, starts, self._device, [method.masks_gradients for method in methods], self._settings.precision
+        )
         writer.begin(cohort.digests)
         monitor = Monitor(
             writer,
@@ -129,12 +129,18 @@ class Worker:
             device=self._device,
             stacked=cohort.stacked,
         )
-        probe = self._of_cohort(cohort, methods)
+        probe = self._of_cohort(cohort, runs[0], methods)
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
             torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
             seeds = [run.seed for run in runs]
-            failures = train(cohort, methods, seeds, self._data, self._settings, monitor, probe)
+            try:
+                failures = train(cohort, methods, seeds, self._feed, self._settings, monitor, probe)
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                less = "--batch-size, --probe-size, or the runs of a stack (--stacked no)"
+                failures = dict.fromkeys(range(len(runs)), f"out of memory on {self._device}: lower {less}")
         monitor.close()
         outcomes = []
         for i, (place, run) in enumerate(zip(places, runs, strict=True)):
@@ -150,21 +156,20 @@ class Worker:
                 outcomes.append(self._end(writer, place, run, Status.COMPLETE))
         return outcomes
 
-    def _make_probe(self) -> MaskProbe:
-        size = self._settings.probe_size
-        network = with_seeded_weights(0, self._model).to(self._device)
-        return MaskProbe(network, self._data.test_images[:size], self._data.test_labels[:size])
-
-    def _of_cohort(self, cohort: Cohort, methods: Sequence[Method]) -> CohortProbe | None:
-        if self._probe is None:
+    def _of_cohort(self, cohort: Cohort, run: Run, methods: Sequence[Method]) -> CohortProbe | None:
+        if not self._settings.probe_every:
             return None
+        if run.compression not in self._probes:
+            network = network_of(run, self._model, self._settings).to(self._device)
+            images, labels = zip(*self._feed.held_out(self._settings.probe_size), strict=True)
+            self._probes[run.compression] = MaskProbe(network, torch.cat(images), torch.cat(labels))
         pruned = [i for i, method in enumerate(methods) if method.updates()]
-        return CohortProbe(self._probe, cohort, pruned, self._settings.probe_every)
+        return CohortProbe(self._probes[run.compression], cohort, pruned, self._settings.probe_every)
 
     def _method(self, run: Run, needs: Place | None) -> Method:
-        network = with_seeded_weights(run.seed, self._model)
+        network = network_of(run, self._model, self._settings)
         shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
-        method = method_of(run, self._settings, shapes, len(self._data.train_labels))
+        method = method_of(run, self._settings, shapes, self._feed.samples)
         return method or Static(self._static_masks(run, needs, shapes), run.sparsity)
 
     def _static_masks(self, run: Run, needs: Place | None, shapes: Shapes) -> Masks | None:
@@ -187,15 +192,15 @@ class Worker:
         return Outcome(run, status, reason)
 
 
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On a CPU torch raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def _contiguous(items: list[_Ready]) -> Iterator[list[_Ready]]:
     """Cut into stretches of neighbouring rows: a stack writes one block of each chunk."""
     for _, group in groupby(enumerate(items), key=lambda item: item[1][0].row - item[0]):
         yield [ready for _, ready in group]
-
-
-def default_model(data: DataSet, settings: Settings) -> ModelFactory:
-    """Return the factory of the study's MLP for a data set."""
-    return lambda: mlp(data.image_shape, data.classes, settings.hidden)
 
 
 # One worker per process, made when the process starts: tasks then carry no data.

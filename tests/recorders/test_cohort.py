@@ -136,8 +136,8 @@ def test_a_stack_trains_each_run_as_if_alone() -> None:
             torch.testing.assert_close(mine[name], other[name])
         assert all(torch.equal(together.run_masks(r)[n], alone[r].run_masks(0)[n]) for n in static)
     images, labels = data[0][0].flatten(0, 1), data[0][1].flatten()
-    expected = torch.cat([c.accuracy(images, labels) for c in alone])
-    torch.testing.assert_close(together.accuracy(images, labels), expected)
+    expected = torch.cat([c.accuracy([(images, labels)]) for c in alone])
+    torch.testing.assert_close(together.accuracy([(images, labels)]), expected)
     assert together.digests == [c.digests[0] for c in alone]
 
 
@@ -160,7 +160,7 @@ def test_every_strategy_starts_from_the_same_weights_bit_for_bit() -> None:
 def test_accuracy_against_numpy() -> None:
     cohort, (x, y) = Cohort([network()], [None], CPU), batches(1)[0]
     predicted = network()(x[0]).argmax(1).numpy()
-    assert cohort.accuracy(x[0], y[0]).item() == pytest.approx(np.mean(predicted == y[0].numpy()))
+    assert cohort.accuracy([(x[0], y[0])]).item() == pytest.approx(np.mean(predicted == y[0].numpy()))
 
 
 def test_networks_with_buffers_cannot_be_stacked() -> None:

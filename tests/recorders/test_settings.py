@@ -70,7 +70,7 @@ def test_wrong_yaml_is_refused(tmp_path: Path, text: str, message: str) -> None:
 def test_missing_yaml_and_unknown_study_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*none\.yaml"):
         preset("fig2", None, tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="unknown study 'fig3': choose from fig2; did you mean 'fig2'"):
+    with pytest.raises(InputError, match="unknown study 'fig3': choose from fig2, tables; did you mean 'fig2'"):
         preset("fig3")
 
 

@@ -1,0 +1,113 @@
+"""Settings that vary inside a study: each combination of their values is a recording of its own. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import product
+from typing import Any
+
+import yaml
+
+from recorders.contract import SERIES, InputError, unknown_name
+from recorders.naming import number
+from recorders.settings import GRID, Settings, setup_numbers
+
+_SERIES = {variable.name for variable in SERIES}
+_SHORT = {"setup": "", "epochs": "epochs", "learning_rate": "lr"}
+
+
+def axes_of(settings: Settings) -> dict[str, list[Any]]:
+    """Read the axes.
+
+    Parameters
+    ----------
+    settings : Settings
+        With ``axes`` such as ``("epochs=40,60", "learning_rate=0.005,0.01")``.
+
+    Returns
+    -------
+    dict of str to list
+        Values by setting.
+
+    Raises
+    ------
+    InputError
+        An axis that is no setting, that has values in another way, or that is named twice.
+    """
+    known = [f.name for f in fields(Settings) if f.name not in (*GRID, "axes") and not isinstance(f.default, tuple)]
+    found: dict[str, list[Any]] = {}
+    for axis in settings.axes:
+        name, given, listed = axis.partition("=")
+        values = [yaml.safe_load(value) for value in listed.split(",") if value.strip()]
+        if name not in known:
+            raise unknown_name("axis", name, known)
+        if not given or not values or name in found:
+            raise InputError(f"axis {axis!r} must be given once and as NAME=VALUE,VALUE, for example epochs=40,60")
+        found[name] = values
+    return found
+
+
+def blocks(settings: Settings) -> list[Settings]:
+    """Resolve every combination of the axes.
+
+    Parameters
+    ----------
+    settings : Settings
+        A whole study.
+
+    Returns
+    -------
+    list of Settings
+        In the order of the axes, the last one fastest; just the settings where there are no axes. ``axes`` stay: a
+        recording knows of which study it is a part.
+
+    Raises
+    ------
+    InputError
+        An axis that does not exist, or a value that its setting does not take.
+    """
+    axes = axes_of(settings)
+    combinations = product(*axes.values())
+    return [
+        replace(Settings.from_dict(settings.as_dict() | dict(zip(axes, values, strict=True))), axes=settings.axes)
+        for values in combinations
+    ]
+
+
+def without_axes(settings: Settings, names: Sequence[str]) -> Settings:
+    """Drop axes: a value given for the whole study counts instead."""
+    return replace(settings, axes=tuple(axis for axis in settings.axes if axis.partition("=")[0] not in names))
+
+
+def block_name(study: str, block: Settings) -> str:
+    """Name the recording of one combination: ``tables-384x3-epochs40-lr0.005``; the study's name without axes."""
+    parts = [study]
+    for name in axes_of(block):
+        value = getattr(block, name)
+        shown = number(value) if isinstance(value, (int, float)) else str(value)
+        parts.append(f"{_SHORT.get(name, name)}{shown}")
+    return "-".join(parts)
+
+
+def block_coordinates(block: Settings) -> Mapping[str, Any]:
+    """Return the settings that tell the recordings of a study apart, as coordinates on runs.
+
+    Parameters
+    ----------
+    block : Settings
+        One combination of the axes.
+
+    Returns
+    -------
+    mapping of str to Any
+        Values of the axes; of a ViT always embed_dim, num_heads, epochs and base_learning_rate (``learning_rate`` is
+        the series), the columns of the published tables.
+    """
+    found: dict[str, Any] = {}
+    if block.setup:
+        embedding, heads = setup_numbers(block.setup)
+        found |= {"embed_dim": embedding, "num_heads": heads}
+        found |= {"epochs": block.epochs, "base_learning_rate": block.learning_rate}
+    names = {name: f"base_{name}" if name in _SERIES else name for name in axes_of(block) if name != "setup"}
+    return found | {column: getattr(block, name) for name, column in names.items()}

@@ -1,0 +1,51 @@
+"""The runs that a store holds already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from recorders.contract import InputError, Status
+from recorders.plan import Run
+from recorders.settings import FREE
+from recorders.store import recording_names
+from recorders.worker import Place
+
+
+def kept_runs(store: Path, asked: dict[str, Any], checksum: str) -> dict[Run, tuple[Place, Status]]:
+    """Find the runs that the store holds, after checking that they are comparable with the ones asked for."""
+    kept: dict[Run, tuple[Place, Status]] = {}
+    for name in recording_names(store):
+        group = zarr.open_group(store / name, mode="r", use_consolidated=False)
+        config = json.loads(str(group.attrs["config"]))
+        if "run" in config:  # somebody's own loop
+            continue
+        if not _is_same_block(store, name, config, asked):
+            continue
+        there = json.loads(str(group.attrs["provenance"])).get("data", {}).get("sha256")
+        if there != checksum:
+            raise InputError(f"recording {name!r} of {store} was made from other images: choose another --out")
+        columns = [_column(group, key) for key in ("strategy", "sparsity", "seed", "allocation", "status")]
+        merged = _column(group, "compression") if "compression" in group else [0.0] * len(columns[0])
+        for row, (strategy, sparsity, seed, allocation, status) in enumerate(zip(*columns, strict=True)):
+            run = Run(str(strategy), float(sparsity), int(seed), str(allocation), float(merged[row]))
+            kept[run] = (Place(name, row), Status(str(status)))
+    return kept
+
+
+def _column(group: zarr.Group, name: str) -> list[Any]:
+    return list(np.asarray(group[name][:]))  # type: ignore[index]
+
+
+def _is_same_block(store: Path, name: str, there: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether a recording has the settings asked for, or other values on the axes of the study; else an error."""
+    differing = sorted(k for k in (there | asked).keys() - set(FREE) if there.get(k) != asked.get(k))
+    axes = {str(axis).partition("=")[0] for config in (there, asked) for axis in config.get("axes", ())}
+    if set(differing) - axes:
+        listed = "; ".join(f"{k} {there.get(k)!r} there, {asked.get(k)!r} asked" for k in differing)
+        raise InputError(f"{store} holds recording {name!r} with other settings ({listed}): choose another --out")
+    return not differing

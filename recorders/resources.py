@@ -1,0 +1,62 @@
+"""What a study may use: device and processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import torch
+
+from recorders.contract import InputError
+from recorders.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a study may use; changes none of its numbers but through floating-point order.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where to train.
+    workers : int
+        Processes, when runs do not train as stacks.
+    stacked : bool
+        Whether runs train as stacks in this process.
+    """
+
+    device: torch.device
+    workers: int
+    stacked: bool = False
+
+
+def resources(device: str | None = None, workers: int | None = None, stacked: bool | None = None) -> Resources:
+    """Choose what to use: a GPU when there is one, stacks on a GPU, else as many processes as there are cores.
+
+    On a CPU one run per process with one thread is the fastest; on a GPU a single small network is launch-bound.
+
+    Raises
+    ------
+    InputError
+        The device does not exist, or `workers` is not positive.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be positive, got {workers}")
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise InputError(f"unknown device {device!r}: choose cpu or cuda") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device!r} was asked for, but torch sees no GPU here: use --device cpu")
+    if chosen.type not in ("cpu", "cuda"):
+        raise InputError(f"device {device!r} is not supported: choose cpu or cuda")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Resources(chosen, workers or cores, chosen.type == "cuda" if stacked is None else stacked)
+
+
+def fitting(using: Resources, settings: Settings) -> Resources:
+    """Train ViTs one at a time on a GPU: one fills it, and merging keeps what a stack cannot."""
+    merged = bool(settings.setup) or settings.compressions != (0.0,)
+    if not merged or not using.stacked:
+        return using
+    return replace(using, stacked=False, workers=1)
