@@ -150,14 +150,16 @@ def _interaction(c: Comparison) -> str:
     if rows.empty or rows.iloc[0]["n"] < 3:
         return ""
     row, contrasts = rows.iloc[0], family(c.table, CONTRASTS)
-    if contrasts.empty:
-        differs = "differs" if row["p"] <= c.alpha else "does not differ significantly"
-        return (
-            f"The slope over sparsity {differs} between strategies (mixed model, {row['method']}: "
-            f"{row['statistic']:.3g}, {p_in_words(row['p'])})."
-        )
-    told = "; ".join(f"{r['question']}: {significance(r, c.alpha, len(contrasts))}" for _, r in contrasts.iterrows())
-    return f"Strategy × sparsity: mixed model {row['method']}, sign flip, Holm: {told}."
+    symbol = "F" if contrasts.empty else "χ²"
+    differs = "differs" if row["p"] <= c.alpha else "does not differ significantly"
+    if row["p"] > c.alpha and row["attainable_p"] > c.alpha:
+        differs = f"could not be shown to differ (smallest p {row['attainable_p']:.2g})"
+    told = (
+        f"The slope over sparsity {differs} between strategies ({row['test']}, {row['method']}; "
+        f"{symbol} = {row['statistic']:.3g}, {p_in_words(row['p'])})"
+    )
+    each = "; ".join(f"{r['question']} = {effect_in_words(r)}" for _, r in contrasts.iterrows())
+    return f"{told}: {each}." if each else f"{told}."
 
 
 def _observed(c: Comparison, effects: pd.Series[float]) -> str:

@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from test_analysis_comparison import in_memory
 
 from burden_analysis import compare_strategies
 from burden_analysis.families import CONTRASTS, INTERACTION
-from burden_analysis.statistics import interaction, sign_flip
+from burden_analysis.statistics import friedman_exact, interaction, sign_flip
 
 LEVELS = (0.7, 0.8, 0.9)
 
@@ -54,14 +56,16 @@ def test_a_singular_fit_gives_contrasts_of_seeds_and_says_so() -> None:
     values += np.random.default_rng(4).normal(0, 0.1, (6, 3, 1))
     c = compare_strategies(in_memory(values))
     row = c.table[c.table["family"] == INTERACTION].iloc[0]
-    assert math.isnan(row["p"])
-    assert row["method"] == "not usable (singular or failed fit): per-seed contrasts"
+    slopes = (values[:, 2] - values[:, 0]) / 2
+    assert row["test"] == "Friedman over per-seed slopes"
+    assert row["p"] == pytest.approx(friedman_exact(slopes).p)
+    assert row["method"] == "exact; mixed model not usable: singular or failed fit"
     contrasts = c.table[c.table["family"] == CONTRASTS]
     assert contrasts["question"].tolist() == [
         "change of optimal / iterative per +0.1 sparsity",
         "change of random / optimal per +0.1 sparsity",
     ]
-    assert "Strategy × sparsity: mixed model not usable (singular or failed fit)" in c.verdict
+    assert "(Friedman over per-seed slopes, exact; mixed model not usable: singular or failed fit" in c.verdict
 
 
 def test_contrasts_are_slopes_of_paired_differences() -> None:
@@ -85,3 +89,19 @@ def test_what_no_model_can_be_fitted_to(values: np.ndarray) -> None:
     single = compare_strategies(in_memory(design(3, 0)[:, :1]))
     assert single.table[single.table["family"] == INTERACTION].empty
     assert "slope over sparsity" not in single.verdict
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(3, 6), st.integers(2, 3), st.sampled_from([0.0, 0.3, 1.0]), st.integers(0, 99))
+def test_words_of_the_interaction_say_its_numbers(n: int, k: int, differ: float, seed: int) -> None:
+    values = design(n, seed, slopes=0.2, differ=differ)[:, :, :k]
+    order = ("iterative", "optimal", "random")[:k]
+    c = compare_strategies(in_memory(values), order=order)
+    row = c.table[c.table["family"] == INTERACTION].iloc[0]
+    contrasts = c.table[c.table["family"] == CONTRASTS]
+    assert (row["test"] == "mixed model") == contrasts.empty
+    assert f"= {row['statistic']:.3g}, p" in c.verdict
+    assert ("over sparsity differs between" in c.verdict) == (row["p"] <= 0.05)
+    assert ("could not be shown to differ" in c.verdict) == (row["p"] > 0.05 and row["attainable_p"] > 0.05)
+    for _, contrast in contrasts.iterrows():
+        assert f"{contrast['question']} = {contrast['effect']:.3g}" in c.verdict
