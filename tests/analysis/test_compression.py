@@ -142,6 +142,17 @@ def test_no_effect_is_rarely_called_supported_or_contradicted(shared):
     assert bool(np.mean(fooled) > 0.12) is (shared > 0)
 
 
+def test_most_configurations_means_most_cells():
+    """Every block gains on average, but each at one sparsity of three: significant, and not what the claim says."""
+    table = accuracies(blocks=12, ratios=(0.0, 0.5), noise=0.02)
+    table.loc[table["compression"] == 0.5, "accuracy"] -= 0.5
+    table.loc[(table["compression"] == 0.5) & (table["sparsity"] == 0.95), "accuracy"] += 5.0
+    effect = judge(table)
+    assert "12 won, 0 tied, 24 lost" in effect.verdict
+    assert "significantly higher (adjusted p = 0.00049)" in effect.verdict
+    assert effect.outcome is Outcome.NOT_SUPPORTED
+
+
 def test_too_few_blocks_are_undecided_and_say_what_they_could_reach():
     effect = judge(accuracies(blocks=4, gains={0.4: 3.0}, noise=0.05))
     assert effect.outcome is Outcome.UNDECIDED
