@@ -95,7 +95,8 @@ class Robustness(Printed):
     def to_json(self) -> str:
         """Write everything as strict JSON; NaN is null."""
         rows = [finite(row) for row in self.table.to_dict("records")]
-        return json.dumps({"claim": self.claim, "verdict": self.verdict, "table": rows}, indent=1, ensure_ascii=False)
+        content = {"claim": self.claim, "verdict": self.verdict, "table": rows}
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def robustness(dataset: xr.Dataset, claim: str = "C1", *, alpha: float = 0.05) -> Robustness:

@@ -32,9 +32,10 @@ COLUMNS = (
 """Columns of `Comparison.table`.
 
 `p` is unadjusted; where `p_adjusted` is NaN it only describes. `effect` with its interval is a ratio of geometric
-means (log scale) or a mean difference (raw scale), for Friedman's test Kendall's W. `n` counts seeds, `excluded` the
-blocks of a seed left out for a missing run. `attainable_p` is the smallest p that n seeds can give (NaN for a t test,
-which has none). `detectable` is the effect a paired t test at the same alpha would see with 80 % power.
+means (log scale) or a mean difference (raw scale), for Friedman's test Kendall's W, for independent samples Cliff's δ.
+`n` counts seeds, `excluded` the blocks of a seed left out for a missing run. `attainable_p` is the smallest p that n
+seeds can give (NaN for a t or F test, which has none). `method` says how p was computed, with its standard error where
+it was sampled. `detectable` is the effect a t test at the same alpha would see with 80 % power.
 """
 
 

@@ -51,7 +51,8 @@ def sign_flip(
         )
     elif n == 1 and not two_sided:
         p = 0.5 if kept[0] > 0 else 1.0
-    error = 0.0 if 2.0**n <= resamples else math.sqrt(p * (1 - p) / resamples)
+    tails = 1 + two_sided  # a two-sided p is twice that of the smaller tail, and so is its error
+    error = 0.0 if 2.0**n <= resamples else tails * math.sqrt(p / tails * (1 - p / tails) / resamples)
     return PermutationResult(float(kept.mean()), p, n, excluded, sign_flip_attainable_p(n, two_sided=two_sided), error)
 
 
