@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from reports.accuracy_layout import accuracy_tables as accuracy_tables
     from reports.accuracy_layout import difference_table as difference_table
     from reports.burden_figure import burden_figure as burden_figure
-    from reports.compression_figure import CompressionFigure as CompressionFigure
-    from reports.compression_figure import compression_figure as compression_figure
+    from reports.difference_map import CompressionFigure as CompressionFigure
+    from reports.difference_map import compression_figure as compression_figure
     from reports.fig2 import Figure2 as Figure2
     from reports.fig2 import figure2 as figure2
     from reports.report import write_report as write_report
@@ -28,8 +28,8 @@ _HOME = {
     "AccuracyTable": "reports.accuracy_layout",
     "accuracy_tables": "reports.accuracy_layout",
     "difference_table": "reports.accuracy_layout",
-    "CompressionFigure": "reports.compression_figure",
-    "compression_figure": "reports.compression_figure",
+    "CompressionFigure": "reports.difference_map",
+    "compression_figure": "reports.difference_map",
     "Figure2": "reports.fig2",
     "burden_figure": "reports.burden_figure",
     "figure2": "reports.fig2",

@@ -52,7 +52,7 @@ def draw_compression(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : pandas.DataFrame
-        The numbers, as `reports.compression_figure.compression_figure` returns them.
+        The numbers, as `reports.compression_figure` returns them.
 
     Returns
     -------

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -167,6 +169,12 @@ def test_the_limit_comes_from_stable_blocks():
 def test_too_many_set_ups_say_how_to_get_there():
     with pytest.raises(InputError, match="9 set-ups do not fit the 8 of a page: select some rows"):
         draw(table(blocks=9))
+
+
+def test_every_name_is_what_it_says_whatever_is_imported_first():
+    script = "from reports import *\nfrom reports.difference_map import Figure2\nprint(compression_figure.__name__)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "compression_figure\n"
 
 
 def test_files_are_whole_and_reproducible(tmp_path):
