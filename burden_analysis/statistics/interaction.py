@@ -48,7 +48,7 @@ def interaction(values: npt.ArrayLike, sparsities: npt.ArrayLike) -> Interaction
     value ~ strategy × (sparsity + its square, orthogonal to it), with a random intercept per seed and, inside it, per
     strategy, and a random slope per strategy in a seed; what is tested is strategy × sparsity. The square keeps a bend
     that seeds share out of the residuals.
-    Without the random slopes the nine runs of one seed count as nine samples, and 20 to 30 % of the tests reject where
+    Without the random slopes the nine runs of one seed count as nine samples, and 14 to 18 % of the tests reject where
     slopes vary between seeds. The Wald statistic is referred to F with the (k − 1)(n − 1) denominator degrees of
     freedom of a repeated-measures analysis of variance, since its χ² approximation needs many seeds.
 
