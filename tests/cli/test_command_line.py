@@ -135,7 +135,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
     ("arguments", "message"),
     [
         (["recrod"], "unknown command 'recrod': choose from .*; did you mean 'record'?"),
-        (["record", "fgi2"], "unknown study 'fgi2': choose from fig2; did you mean 'fig2'?"),
+        (["record", "fgi2"], "unknown study 'fgi2': choose from fig2, tables; did you mean 'fig2'?"),
         (["record"], "study"),
         (["record", "fig2", "--strategies", "iteratve"], "did you mean 'iterative'?"),
         (["record", "fig2", "--sparsities", "1.0"], r"sparsity 1 is outside \[0, 1\)"),
