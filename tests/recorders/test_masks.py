@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recorders.allocation import active_count, check_reachable, erk, uniform
 from recorders.contract import InputError
-from recorders.mask import largest, magnitude_masks, random_masks
+from recorders.mask import largest, magnitude_masks, random_masks, top_threshold
 
 SHAPES = {"a": (30, 20), "b": (10, 30), "c": (5, 10)}
 N = 950
@@ -119,3 +119,10 @@ def test_a_sparsity_that_empties_a_layer_is_refused_by_name() -> None:
 def test_nan_weights_stay_active() -> None:
     masks = magnitude_masks([torch.tensor([[1.0, torch.nan], [torch.inf, 3.0]])], 0.5)
     assert masks[0].tolist() == [[False, True], [True, False]]
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.data())
+def test_the_threshold_for_gpus_is_the_score_of_that_rank(values: list[int], data: st.DataObject) -> None:
+    active = data.draw(st.integers(1, len(values)))
+    found = top_threshold(torch.tensor(values, dtype=torch.float32), active)
+    assert float(found) == sorted(values, reverse=True)[active - 1]

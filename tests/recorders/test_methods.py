@@ -243,3 +243,16 @@ def test_masked_weights_of_sparse_methods_stay_zero_under_momentum(tmp_path: Pat
     with open_study(tmp_path / "s.zarr") as dataset:
         active = dataset["active_weights"].isel(run=0).sum("parameter")
         assert len(np.unique(active.dropna("record").to_numpy())) == 1
+
+
+def test_the_method_of_the_docs_works() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {"__name__": __name__}  # dataclasses look their module up
+    exec(page.partition("```python\n")[2].partition("```")[0], names)
+    method = names["RandomPruning"](CubicSchedule(0.0, 0.8, 0, 40, 10), seed=1)  # type: ignore[operator]
+    now = layers(0)
+    for step in method.updates():
+        masks = method.update(now, step)
+        assert all(not bool((new & ~old).any()) for new, old in zip(masks, now.masks, strict=True))
+        now = Layers(now.weights, now.gradients, masks)
+    assert sum(int(m.sum()) for m in now.masks) == active_count(0.8, SIZE)
