@@ -54,7 +54,7 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     others = [str(name) for name in rows if name not in (*_LABELS, *_AXES, *SETUP) and _is_setting(rows, str(name))]
     settings = [*others, *(name for name in SETUP if name in rows)]
     status = pruned["status"].to_numpy().astype(str)
-    accuracy = np.where(status == Status.COMPLETE.value, 100 * _last(pruned["accuracy"]), np.nan)
+    accuracy = np.where(status == Status.COMPLETE.value, 100 * last_values(pruned["accuracy"]), np.nan)
     table = rows[[*settings, *_AXES]].assign(accuracy=accuracy, status=status)
     table.attrs["blocks"] = tuple(name for name in settings if _is_setting(rows, name))
     return table
@@ -93,9 +93,20 @@ def _is_setting(rows: pd.DataFrame, name: str) -> bool:
     return levels > 1 and (pairs > levels or len(rows["compression"].unique()) == 1)
 
 
-def _last(accuracy: xr.DataArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Last value of each run that is not NaN: accuracy is measured at its own cadence."""
-    values = accuracy.transpose("run", "record").to_numpy().astype(float)
-    known = ~np.isnan(values)
-    at = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    return np.where(known.any(axis=1), values[np.arange(len(values)), at], np.nan)
+def last_values(values: xr.DataArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Last value of each run that is not NaN: what is measured at its own cadence ends anywhere.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        Dimensions ``run`` and ``record``.
+
+    Returns
+    -------
+    array, shape (run,)
+        NaN where a run has none.
+    """
+    table = values.transpose("run", "record").to_numpy().astype(float)
+    known = ~np.isnan(table)
+    at = table.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    return np.where(known.any(axis=1), table[np.arange(len(table)), at], np.nan)

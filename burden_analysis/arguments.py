@@ -66,7 +66,7 @@ class Reproduce:
     settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path("results")
-    """Folder for the store, the figure and the report."""
+    """Folder for the store, the figures, the tables and the report."""
     preset: str | None = None
     """Named settings laid over the study's: tables-setup, tables-column, tables-mini."""
     config: Path | None = None
@@ -133,18 +133,18 @@ class Power:
 
 @dataclass(frozen=True)
 class Figure:
-    """Draw Fig. 2."""
+    """Draw Fig. 2, or the accuracy differences of a study that varies compression."""
 
     store: StorePath
-    out: Path = Path("fig2.pdf")
-    """File to write; its suffix (pdf, svg, png) decides the format."""
+    out: Path | None = None
+    """File to write; its suffix (pdf, svg, png) decides the format (default: fig2.pdf or compression.pdf)."""
     overwrite: bool = False
     """Replace an existing file."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Write figure, comparisons, runs and provenance as one HTML file."""
+    """Write figures, tables, tests, runs and provenance, also as one HTML file."""
 
     store: StorePath
     out: Path = Path("results")

@@ -210,7 +210,7 @@ def cells(dataset: xr.Dataset, values: xr.DataArray, strategies: Sequence[str], 
         place = seeds.index(row[paired_by]), sparsities.index(row["sparsity"]), list(strategies).index(row["strategy"])
         result[place] = row["value"]
     excluded = tuple(f"{run_id}: {values.name} is not finite" for run_id in table.loc[~finite, "run_id"])
-    plain = tuple(seed.item() if hasattr(seed, "item") else seed for seed in seeds)
+    plain = tuple(_plain(seed) for seed in seeds)
     return Cells(result, plain, tuple(map(float, sparsities)), tuple(strategies), excluded)
 
 
@@ -267,6 +267,17 @@ def check_unique(table: pd.DataFrame, paired_by: str) -> None:
     what = f"{len(same)} runs have strategy {strategy!r}, sparsity {sparsity:g} and {paired_by} {pair}"
     if not told_apart:
         raise InputError(f"{what} ({', '.join(same['run_id'])}): keep one of them with dataset.isel(run=...)")
-    setting = told_apart[0]
-    example = f"(ds.strategy != {strategy!r}) | (ds.{setting} == {str(same[setting].iloc[0])!r})"
-    raise InputError(f"{what}; they differ in {', '.join(told_apart)}: select one first, ds.isel(run={example})")
+    needed = told_apart[:1] if told_apart[0] == "recording" else [c for c in told_apart if c != "recording"]
+    others = table[table["strategy"] != strategy]
+    wanted = " & ".join(_selection(c, same[c].iloc[0], strategy, others) for c in needed)
+    raise InputError(f"{what}; they differ in {', '.join(told_apart)}: select one first, ds.isel(run={wanted})")
+
+
+def _selection(setting: str, value: Any, strategy: str, others: pd.DataFrame) -> str:
+    chosen = f"(ds.{setting} == {_plain(value)!r})"
+    # A setting of this strategy alone, such as the allocation of random, must not drop the others.
+    return chosen if others.empty or (others[setting] == value).any() else f"((ds.strategy != {strategy!r}) | {chosen})"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

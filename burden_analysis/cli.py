@@ -15,7 +15,6 @@ import tyro
 
 from burden_analysis.arguments import (
     COMMANDS,
-    INDICATORS,
     STORE,
     Claims,
     Compare,
@@ -28,18 +27,16 @@ from burden_analysis.arguments import (
     Show,
 )
 from burden_analysis.claims_command import claims
-from burden_analysis.compare_command import claimed_order, compare
+from burden_analysis.compare_command import compare
 from burden_analysis.dry_run import dry_run
 from burden_analysis.power_command import power
-from recorders.contract import BurdenError, InputError, unknown_name
+from burden_analysis.report_command import figure, report, write_all
+from recorders.contract import BurdenError, InputError, Status, unknown_name
 from recorders.grid import without_axes
 from recorders.presets import STUDIES, preset
 from recorders.settings import Settings
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from burden_analysis.result import Comparison
     from recorders.worker import Outcome
 
 
@@ -73,8 +70,8 @@ def _dispatch(arguments: list[str]) -> int:
         Compare: compare,
         Claims: claims,
         Power: power,
-        Figure: _figure,
-        Report: _report,
+        Figure: figure,
+        Report: report,
     }
     return actions[kind](asked, shlex.join(["burden", *arguments]))
 
@@ -142,7 +139,7 @@ def _reproduce(asked: Reproduce, command: str) -> int:
     if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
     outcomes = _train(asked.study, asked.settings, asked.machine, store, command)
-    page = _write_all(store, asked.out, command)
+    page = write_all(store, asked.out, command)
     sys.stdout.write(f"wrote {page}\n")
     return _exit_code(outcomes)
 
@@ -172,76 +169,23 @@ def _exit_code(outcomes: Sequence[Outcome]) -> int:
 
 
 def _show(asked: Show, _: str) -> int:
-    from burden_analysis import missing_runs, open_study
+    from burden_analysis import open_study
+    from burden_analysis.unstarted import unstarted
 
     dataset = open_study(asked.store)
-    columns = ["run_id", "strategy", "sparsity", "seed", "status", "records_written", "status_reason"]
+    several = len(dataset.attrs["recordings"]) > 1  # then a run's name is unique in its recording only
+    named = ["recording", "run_id"] if several else ["run_id"]
+    columns = [*named, "strategy", "sparsity", "seed", "status", "records_written", "status_reason"]
     table = dataset[columns].reset_coords()[columns].to_dataframe().rename_axis(None)
-    missing = missing_runs(dataset)
+    missing = table[[not Status(status).finished for status in table["status"]]]
     sys.stdout.write(table.to_string(index=False) + "\n")
     sys.stdout.write(f"{len(table) - len(missing)} of {len(table)} runs finished\n")
     for run in missing.to_dict("records"):
         reason = f", {run['status_reason']}" if run["status_reason"] else ""
-        sys.stdout.write(f"missing: {run['run_id']} ({run['status']}{reason})\n")
+        sys.stdout.write(f"missing: {'/'.join(run[name] for name in named)} ({run['status']}{reason})\n")
+    for part in unstarted(dataset):
+        sys.stdout.write(f"missing: every run of {part} (not begun)\n")
     return 0
-
-
-def _figure(asked: Figure, _: str) -> int:
-    from burden_analysis import open_study
-    from recorders.disk import disk_errors
-    from reports import figure2
-
-    if asked.out.exists() and not asked.overwrite:
-        raise InputError(f"{asked.out} exists: choose another --out, or pass --overwrite")
-    drawn = figure2(open_study(asked.store))
-    with disk_errors(asked.out):
-        drawn.save(asked.out)
-    sys.stdout.write(f"wrote {asked.out}\n\n{drawn.caption}\n")
-    return 0
-
-
-def _report(asked: Report, command: str) -> int:
-    if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
-        raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
-    sys.stdout.write(f"wrote {_write_all(asked.store, asked.out, command)}\n")
-    return 0
-
-
-def _write_all(store: Path, folder: Path, command: str) -> Path:
-    from burden_analysis import open_study
-    from recorders.disk import disk_errors
-    from reports import write_report
-    from reports.burden_figure import burden_figures
-    from reports.report import default_figures
-
-    dataset = open_study(store)
-    comparisons = _comparisons(dataset)
-    figures, burden = default_figures(dataset), burden_figures(dataset)
-    with disk_errors(folder):
-        for stem, pages in (("figure2", figures), ("burden", burden)):
-            for number, drawn in enumerate(pages, start=1):
-                drawn.save_all(folder, stem if number == 1 else f"{stem}-{number}")
-        return write_report(dataset, comparisons, folder, command=command, figures=figures, burden=burden)
-
-
-def _comparisons(dataset: xr.Dataset) -> list[Comparison]:
-    """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal."""
-    from burden_analysis import compare_sparsities, compare_strategies
-
-    def by_strategy() -> list[Comparison]:
-        order = claimed_order(dataset)
-        return [compare_strategies(dataset, indicator, order=order) for indicator in INDICATORS]
-
-    def by_sparsity() -> list[Comparison]:
-        return [compare_sparsities(dataset, INDICATORS[0])]
-
-    made: list[Comparison] = []
-    for what, comparisons in (("strategies", by_strategy), ("sparsities", by_sparsity)):
-        try:
-            made += comparisons()
-        except InputError as error:
-            sys.stderr.write(f"burden: did not compare {what}: {error}\n")
-    return made
 
 
 if __name__ == "__main__":

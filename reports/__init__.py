@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from reports.tables import to_csv as to_csv
     from reports.tables import to_latex as to_latex
     from reports.tables import to_markdown as to_markdown
+    from reports.tables_report import write_tables_report as write_tables_report
     from reports.token_map import token_map as token_map
+    from reports.training_curves import accuracy_curves as accuracy_curves
 
 _HOME = {
     "AccuracyTable": "reports.accuracy_layout",
+    "accuracy_curves": "reports.training_curves",
     "accuracy_tables": "reports.accuracy_layout",
     "difference_table": "reports.accuracy_layout",
     "CompressionFigure": "reports.difference_map",
@@ -39,12 +42,14 @@ _HOME = {
     "to_markdown": "reports.tables",
     "token_map": "reports.token_map",
     "write_report": "reports.report",
+    "write_tables_report": "reports.tables_report",
 }
 
 __all__ = [
     "AccuracyTable",
     "CompressionFigure",
     "Figure2",
+    "accuracy_curves",
     "accuracy_tables",
     "burden_figure",
     "compression_figure",
@@ -56,6 +61,7 @@ __all__ = [
     "to_markdown",
     "token_map",
     "write_report",
+    "write_tables_report",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from burden_analysis.tables import escaped, heading, to_csv, to_markdown
 from recorders.contract import InputError, unknown_name
 from reports.files import write_whole
 from reports.numbers import counted, listing, number, span
-from reports.tables import SUFFIXES
+from reports.tables import SUFFIXES, Table, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -55,6 +55,14 @@ class AccuracyTable:
         """Print as a Markdown pipe table with its caption; published values stand in parentheses."""
         columns = " / ".join(heading(str(name)) for name in self.accuracies.columns.names)
         return f"{self.caption} Columns: {columns}.\n\n{to_markdown(_flat(self._printed(), ''))}"
+
+    def to_table(self) -> Table:
+        """Print as text cells for HTML; published values stand in parentheses."""
+        flat = _flat(self._printed(), "")
+        columns = " / ".join(heading(str(name)) for name in self.accuracies.columns.names)
+        return replace(
+            as_text(flat, f"{self.caption} Columns: {columns}."), numeric=(False, *[True] * (flat.shape[1] - 1))
+        )
 
     def to_latex(self, *, label: str | None = None) -> str:
         """Print as a floating LaTeX table; it needs the packages booktabs and multirow.
@@ -207,7 +215,9 @@ def _laid_out(
 def _caption(own: pd.DataFrame, other: pd.DataFrame | None, fixed: dict[str, Any], counts: pd.Series[int]) -> str:
     axes = [listing(heading(str(name)) for name in axis.names) for axis in (own.index, own.columns)]
     where = "".join(f", {heading(name)} {_level(value)}" for name, value in fixed.items())
-    text = f"Held-out accuracy (%) by {axes[0]} (rows) and {axes[1]} (columns){where}. Compression 0 is the baseline."
+    text = f"Held-out accuracy (%) by {axes[0]} (rows) and {axes[1]} (columns){where}."
+    if (own.index.get_level_values("compression") == 0).any():
+        text += " Compression 0 is the baseline."
     seeds = counts[counts > 0]
     if len(seeds) and seeds.max() > 1:
         text += f" Mean over seeds (n = {span(seeds)})."

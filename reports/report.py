@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from burden_analysis.probe import probed
 from reports.burden_figure import burden_figures
 from reports.burden_words import STATIC, UNPROBED, burden_table
 from reports.caption import words
 from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, figure2
-from reports.files import write_whole
 from reports.numbers import capitalised, listing, number
+from reports.page import figure_facts, figure_parts, tests_table, tone, write_page
+from reports.provenance import provenance
 from reports.runs import accuracy_matrix, design_matrix, missing_list, run_list, summary
-from reports.svg import inline
-from reports.tables import Table, as_text, cell
+from reports.tables import Table, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     import xarray as xr
 
@@ -66,49 +62,39 @@ def write_report(
     more = burden_figures(dataset) if burden is None else list(burden)
     table = burden_table(dataset)
     runs = run_list(dataset)
-    folder = Path(folder)
     context = {
         "title": f"Report on the study {listing(dataset.attrs['recordings'])}",
         "summary": summary(runs),
         "outcomes": _outcomes(comparisons),
         "verdicts": [_verdict(comparison) for comparison in comparisons],
-        "figures": [_figure(figure, k) for k, figure in enumerate(shown, start=1)],
+        "figures": figure_parts(shown),
         "burden": {
-            "figures": [_figure(figure, k) for k, figure in enumerate(more, start=1 + len(shown))],
+            "figures": figure_parts(more, 1 + len(shown)),
             "table": table,
             "absent": "" if more or table else STATIC if probed(dataset) else UNPROBED,
         },
         "design": design_matrix(runs),
         "missing": missing_list(runs),
-        "tests": [_tests(comparison) for comparison in comparisons],
+        "tests": [tests_table(c.table, f"Every test: {_subject(c)}") for c in comparisons],
         "accuracy": accuracy_matrix(runs),
         "runs": as_text(runs, "Every run"),
-        "provenance": list(_provenance(dataset.attrs["recordings"])),
+        "provenance": list(provenance(dataset.attrs["recordings"])),
         "command": command,
     }
     facts = {
         "title": context["title"],
         "summary": context["summary"],
         "comparisons": [json.loads(comparison.to_json()) for comparison in comparisons],
-        "figures": [{"caption": figure.caption, "description": figure.description} for figure in shown],
+        "figures": figure_facts(shown),
         "burden": {
-            "figures": [{"caption": figure.caption, "description": figure.description} for figure in more],
+            "figures": figure_facts(more),
             "table": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
         },
         "runs": runs.to_dict(orient="records"),
         "recordings": dataset.attrs["recordings"],
         "command": command,
     }
-    write_whole(folder / "report.json", json.dumps(plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-    templates = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return write_whole(folder / "report.html", templates.get_template("report.html.j2").render(context))
+    return write_page("report.html.j2", context, facts, Path(folder))
 
 
 def default_figures(dataset: xr.Dataset) -> list[Figure2]:
@@ -134,19 +120,6 @@ def default_figures(dataset: xr.Dataset) -> list[Figure2]:
     return [figure2(dataset.isel(run=runs), order=order) for runs in chosen]
 
 
-def plain(value: Any) -> Any:
-    """Reduce a value to what strict JSON can hold: NaN and infinities become null, the rest text."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
 def _across(comparison: Comparison) -> str:
     return "strategies" if comparison.by == "strategy" else "sparsities"
 
@@ -165,40 +138,7 @@ def _verdict(comparison: Comparison) -> dict[str, str]:
     return {
         "subject": capitalised(_subject(comparison)),
         "outcome": str(comparison.outcome),
-        # The class of its colour; the words are always printed beside it.
-        "tone": str(comparison.outcome).split(" ", 1)[0],
+        "tone": tone(comparison.outcome),
         "verdict": comparison.verdict,
         "terms": f"Indicator {comparison.indicator}; α = {number(comparison.alpha)}.",
     }
-
-
-def _tests(comparison: Comparison) -> Table:
-    # What is read together stands together: estimate and interval, test and method.
-    table = comparison.table.copy()
-    table["test"] = table["test"] + " (" + table.pop("method") + ")"
-    intervals = zip(table["effect"], table.pop("ci_low"), table.pop("ci_high"), strict=True)
-    table["effect"] = [
-        cell(effect) if pd.isna(low) and pd.isna(high) else f"{number(effect)} [{number(low)}, {number(high)}]"
-        for effect, low, high in intervals
-    ]
-    return as_text(table, f"Every test: {_subject(comparison)}")
-
-
-def _figure(figure: Figure2, k: int) -> dict[str, Any]:
-    svg = inline(figure.render("svg").decode(), f"figure{k}", f"Figure {k}", figure.description)
-    return {"number": k, "svg": Markup(svg), "caption": figure.caption}
-
-
-def _provenance(recordings: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
-    for name, parts in recordings.items():
-        for part, title in (("provenance", "Provenance"), ("config", "Configuration")):
-            rows = tuple(_flat(parts.get(part, {})))
-            yield Table(f"{title} of the recording {name}", ("what", "value"), rows, (False, False))
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, cell(value) if not isinstance(value, float) else repr(value)

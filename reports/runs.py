@@ -13,41 +13,45 @@ from reports.style import LOOKS
 from reports.tables import Table, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
 
-def run_list(dataset: xr.Dataset) -> pd.DataFrame:
+def run_list(dataset: xr.Dataset, settings: Sequence[str] = ()) -> pd.DataFrame:
     """List every run with its state and the last accuracy it was evaluated at.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         What `burden_analysis.open_study` returned.
+    settings : sequence of str
+        Further coordinates of runs to list, and to sort by first.
 
     Returns
     -------
     pandas.DataFrame
         One row per run, strategies in the order in which figures show them.
     """
-    columns = ("run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written")
+    columns = (*settings, "run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written")
     runs = pd.DataFrame({name: dataset[name].to_numpy() for name in columns})
     accuracy = dataset["accuracy"].transpose("run", "record").to_numpy()
     runs["final_accuracy"] = [next(iter(row[np.isfinite(row)][::-1]), np.nan) for row in accuracy]
     rank = {name: k for k, name in enumerate(LOOKS)}
     order = runs["strategy"].map(lambda name: (rank.get(name, len(rank)), name))
-    runs = runs.assign(order=order).sort_values(["order", "sparsity", "seed"], kind="stable")
+    runs = runs.assign(order=order).sort_values([*settings, "order", "sparsity", "seed"], kind="stable")
     return runs.drop(columns="order").reset_index(drop=True)
 
 
-def design_matrix(runs: pd.DataFrame) -> Table:
+def design_matrix(runs: pd.DataFrame, rows: str = "strategy", columns: str = "sparsity") -> Table:
     """Count complete runs against planned ones, strategy by sparsity.
 
     Parameters
     ----------
     runs : pandas.DataFrame
         From `run_list`.
+    rows, columns : str
+        What to count by instead.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def design_matrix(runs: pd.DataFrame) -> Table:
     def complete(cell: pd.DataFrame) -> str:
         return f"{(cell['status'] == Status.COMPLETE).sum()} of {len(cell)}"
 
-    return _by_strategy(runs, "Complete runs, of those planned or started (–: none planned)", complete)
+    return _crossed(runs, rows, columns, "Complete runs, of those planned or started (–: none planned)", complete)
 
 
 def accuracy_matrix(runs: pd.DataFrame) -> Table:
@@ -83,7 +87,7 @@ def accuracy_matrix(runs: pd.DataFrame) -> Table:
         return f"{values.mean():.4f}{deviation} (n = {len(values)})"
 
     caption = "Final held-out accuracy of complete runs: mean ± standard deviation over seeds"
-    return _by_strategy(runs, caption, mean)
+    return _crossed(runs, "strategy", "sparsity", caption, mean)
 
 
 def missing_list(runs: pd.DataFrame) -> Table | None:
@@ -103,11 +107,11 @@ def summary(runs: pd.DataFrame) -> str:
     )
 
 
-def _by_strategy(runs: pd.DataFrame, caption: str, show: Callable[[pd.DataFrame], str]) -> Table:
-    sparsities = np.unique(runs["sparsity"])
+def _crossed(runs: pd.DataFrame, row: str, column: str, caption: str, show: Callable[[pd.DataFrame], str]) -> Table:
+    levels = np.unique(runs[column])
     rows = []
-    for strategy, own in runs.groupby("strategy", sort=False):
-        cells = [own[own["sparsity"] == sparsity] for sparsity in sparsities]
-        rows.append((str(strategy), *(show(cell) if len(cell) else MISSING for cell in cells)))
-    columns = ("strategy", *(f"sparsity {number(sparsity)}" for sparsity in sparsities))
-    return Table(caption, columns, tuple(rows), (False, *(True for _ in sparsities)))
+    for name, own in runs.groupby(row, sort=False):
+        cells = [own[own[column] == level] for level in levels]
+        rows.append((str(name), *(show(cell) if len(cell) else MISSING for cell in cells)))
+    columns = (row, *(f"{column} {number(level)}" for level in levels))
+    return Table(caption, columns, tuple(rows), (False, *(True for _ in levels)))

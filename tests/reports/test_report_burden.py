@@ -14,7 +14,7 @@ from synthetic_study import build
 from test_report_figure import box, texts
 
 from burden_analysis import burden_decomposition, endpoint
-from burden_analysis.cli import _write_all
+from burden_analysis.report_command import write_all
 from recorders.contract import InputError
 from reports import Figure2, burden_figure, figure2, write_report
 from reports.burden_figure import burden_figures
@@ -204,6 +204,6 @@ def test_report_says_when_nothing_was_probed(probed, tmp_path):
 @pytest.mark.parametrize("was_probed", [True, False])
 def test_the_command_line_writes_the_figure_when_probed(probed, tmp_path, monkeypatch, was_probed):
     monkeypatch.setattr("burden_analysis.open_study", lambda store: probed if was_probed else build(), raising=False)
-    _write_all(tmp_path / "study.zarr", tmp_path / "out", "burden report")
+    write_all(tmp_path / "study.zarr", tmp_path / "out", "burden report")
     written = {path.name for path in (tmp_path / "out").glob("burden.*")}
     assert written == ({f"burden.{kind}" for kind in ("pdf", "svg", "png", "csv", "txt")} if was_probed else set())
