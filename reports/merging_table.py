@@ -42,8 +42,8 @@ def merging_table(dataset: xr.Dataset) -> Table | None:
     pair = [str(name) for name in runs if name not in _NAMES]
     runs[_KEPT] = last_values(done[_KEPT])
     for words, (low, high) in _SIZES.items():
-        sizes = [f"merged_size_{k}" for k in range(low, high + 1)]
-        runs[words] = sum(last_values(done[name]) for name in sizes if name in done)
+        sizes = [name for k in range(low, high + 1) if (name := f"merged_size_{k}") in done]
+        runs[words] = sum(last_values(done[name]) for name in sizes) if sizes else np.nan
     # A median: the first records of a run contain the warm-up of its process.
     runs[_SPEED] = done[_SPEED].median("record", skipna=True).to_numpy()
     base = runs[runs["compression"] == 0].drop_duplicates(pair).set_index(pair)[_SPEED].rename("base")

@@ -164,12 +164,13 @@ def _lines(ax: Axes, here: pd.DataFrame, look: dict[Any, Look]) -> None:
     for ratio, line in here.groupby("ratio"):
         drawn = look[ratio]
         runs = line[line["quantity"] == "run"]
-        many = runs["run"].nunique() >= SUMMARY_SEEDS
+        names = runs["run"].unique()
+        many = len(names) >= SUMMARY_SEEDS
         for _, run in runs.groupby("run"):
             (curve,) = ax.plot(run["epoch"], run["value"], color=drawn.colour, linewidth=_RUN if many else _FEW)
             if len(run) == 1:
                 curve.set(marker="o", markersize=2.0, clip_on=False)
-            curve.set(alpha=0.35) if many else curve.set(linestyle=drawn.dash)
+            curve.set(alpha=min(0.35, 3 / len(names))) if many else curve.set(linestyle=drawn.dash)
         if many:
             mean = line[line["quantity"] == "mean"]
             ax.plot(mean["epoch"], mean["value"], color=drawn.colour, linestyle=drawn.dash, linewidth=_BOLD)

@@ -43,6 +43,7 @@ def build(
     ]
     waiting = np.array([f"{run['recording']}/{run['run_id']}" in planned for run in runs])
     ratio = np.array([run["compression"] for run in runs])
+    speed = 100 * (1 + ratio) * np.array([1 + 2 * rates.index(run["base_learning_rate"]) for run in runs])
     level = 0.9 + gain * ratio + 0.005 * rng.normal(size=len(runs))
     rise = 1 - 0.5 * np.exp(-np.arange(1, RECORDS + 1))
     series = {
@@ -50,7 +51,7 @@ def build(
         "tokens_kept": np.broadcast_to(17 - np.floor(8 * ratio)[:, None], (len(runs), RECORDS)).astype(float),
         "merged_size_1": np.broadcast_to(16 - 2 * np.floor(8 * ratio)[:, None], (len(runs), RECORDS)).astype(float),
         "merged_size_2": np.broadcast_to(np.floor(8 * ratio)[:, None], (len(runs), RECORDS)).astype(float),
-        "images_per_second": np.broadcast_to(100 * (1 + ratio)[:, None], (len(runs), RECORDS)).astype(float),
+        "images_per_second": np.broadcast_to(speed[:, None], (len(runs), RECORDS)),
     }
     dataset = xr.Dataset(
         {

@@ -93,7 +93,11 @@ def test_the_counts_beside_the_outcome_are_those_of_the_cells(written, half):
     differences = [row["difference"] for row in twin["effect"]["differences"]]
     counts = [sum(np.sign(d) == sign for d in differences) for sign in (1, 0, -1)]
     assert sum(counts) == 2 * 2 * 2 * 3 - 1
-    assert f"{counts[0]} / {counts[1]} / {counts[2]} " in text
+    overall = next(r for r in twin["effect"]["table"] if r["unit"] == "seed" and r["family"] == "all ratios")
+    low, high = (f"{overall[name]:+.2f}".replace("-", "−") for name in ("ci_low", "ci_high"))
+    mean = f"{overall['effect']:+.2f}".replace("-", "−")
+    told = f"{counts[0]} / {counts[1]} / {counts[2]} {mean} [{low}, {high}] {overall['p']:.3g} 3 seeds"
+    assert told in text
 
 
 def test_what_is_missing_is_named(written):
@@ -165,6 +169,24 @@ def test_other_settings_have_no_published_numbers_beside_them(options, why):
     assert why in study.relation
 
 
+def test_published_numbers_are_not_matched_to_settings_that_they_do_not_tell_apart():
+    dataset = build(axes=(), data="cifar10", setup="384x3", epochs=40, rates=(0.0025, 0.005))
+    metric = np.where(np.arange(dataset.sizes["run"]) % 3 == 0, "random", "dot")
+    dataset = dataset.assign_coords(merge_metric=("run", metric))
+    study = compression_study(dataset)
+    assert study.beside is None
+    assert "they do not tell merge_metric apart" in study.relation
+
+
+def test_recordings_are_told_apart_once(written):
+    _, text, _ = written
+    apart = text[text.index("Configuration that tells recordings apart") :]
+    assert "recording learning_rate tables-lr0.001 0.001 tables-lr0.003 0.003" in apart
+    shared = text[text.index("Configuration, the same in all 2 recordings") : text.index("Configuration that tells")]
+    assert "setup 48x3" in shared
+    assert "learning_rate 0.001" not in shared
+
+
 def test_a_folder_of_images_may_be_cifar10():
     assert (
         compression_study(build(rates=(0.005,), axes=(), data="/data/cifar", setup="384x3", epochs=40)).beside
@@ -209,6 +231,22 @@ def test_the_curves_are_the_accuracies_of_complete_runs(half):
     assert f"{expected.loc[0.95, 0.8]:.2f} % at ratio 0.8" in drawn.description
 
 
+def test_a_mean_is_drawn_only_where_every_run_was_evaluated():
+    dataset = build(rates=(0.001,), axes=())
+    dataset["accuracy"][0, 3] = np.nan  # sparsity 0.8, ratio 0, epoch 4
+    data = accuracy_curves(dataset).data
+    means = data[data["quantity"] == "mean"].groupby(["sparsity", "ratio"])["epoch"].apply(list)
+    assert means[0.8, 0.0] == [2, 3, 5, 6]
+    assert means[0.8, 0.4] == means[0.95, 0.0] == [2, 3, 4, 5, 6]
+
+
+def test_few_runs_are_drawn_one_by_one():
+    drawn = accuracy_curves(build(rates=(0.001,), axes=(), seeds=2))
+    lines = [line for ax in drawn.figure.axes for line in ax.get_lines()]
+    assert len(lines) == 2 * 3 * 2
+    assert "fewer than 5 runs per line: no mean is drawn" in drawn.caption
+
+
 def test_labels_of_the_curves_are_not_cut(half):
     figure = accuracy_curves(half).figure
     renderer = figure.canvas.get_renderer()
@@ -233,7 +271,7 @@ def test_tokens_and_speed_by_ratio(half):
     assert [rows[r]["tokens kept"] for r in ("0", "0.4", "0.8")] == ["17", "14", "11"]
     assert [rows[r]["runs"] for r in ("0", "0.4", "0.8")] == ["12", "11", "12"]
     assert [rows[r]["of 2"] for r in ("0", "0.4", "0.8")] == ["0", "3", "6"]
-    assert [rows[r]["images per second"] for r in ("0", "0.4", "0.8")] == ["100 ± 0", "140 ± 0", "180 ± 0"]
+    assert rows["0"]["images per second"] == "200 ± 104"  # the second learning rate is three times as fast
     assert [rows[r]["times ratio 0"] for r in ("0", "0.4", "0.8")] == ["1", "1.4", "1.8"]
     assert merging_table(half.drop_vars("tokens_kept")) is None
 
