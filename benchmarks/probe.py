@@ -16,8 +16,10 @@ from interleaved import machine, ratios
 
 from recorders.data import DataSet, load
 from recorders.layout import Layout, record_steps
+from recorders.network import default_model
 from recorders.plan import Run
 from recorders.presets import preset
+from recorders.prunable import prunable_parameters
 from recorders.settings import Settings
 from recorders.store import create_recording
 from recorders.training import method_of, steps_per_epoch, update_steps
@@ -27,14 +29,11 @@ from recorders.worker import Assignment, Place, Worker
 def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callable[[], None]:
     steps = steps_per_epoch(settings, len(data.train_labels)) * settings.epochs
     worker = Worker(store, settings, data, torch.device("cpu"))
-    shapes = {
-        "hidden1.weight": (300, data.image_shape[1] ** 2),
-        "hidden2.weight": (100, 300),
-        "output.weight": (10, 100),
-    }
+    network = default_model(data, settings)()
+    shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
     name = f"{run.strategy}-{settings.probe_every}-{settings.probe_size}"
     samples = len(data.train_labels)
-    updates = len(update_steps(method_of(run, settings, shapes, samples), settings, samples))
+    updates = len(update_steps(method_of(run, settings, network, samples), settings, samples))
     layers = ["hidden1", "hidden2"]
     probed = settings.probe_every > 0
     layout = Layout([run.coordinates()], shapes, layers, record_steps(settings.interval, steps), 1.0, updates, probed)

@@ -33,9 +33,9 @@ from burden_analysis.dry_run import dry_run
 from burden_analysis.power_command import power
 from burden_analysis.report_command import figure, report, write_all
 from recorders.contract import BurdenError, InputError, Status, unknown_name
-from recorders.grid import without_axes
+from recorders.grid import blocks, without_axes
 from recorders.presets import STUDIES, preset
-from recorders.settings import Settings
+from recorders.settings import Settings, merges
 
 if TYPE_CHECKING:
     from recorders.worker import Outcome
@@ -155,13 +155,14 @@ def _train(study: str, settings: Settings, machine: Machine, store: Path, comman
     from recorders.resources import resources
     from recorders.study import record_study
 
+    stacked = {"yes": True, "no": False}.get(machine.stacked)
     return record_study(
         settings,
         store,
         name=study,
         data_root=machine.root,
         offline=machine.offline,
-        using=resources(machine.device, machine.workers, {"yes": True, "no": False}.get(machine.stacked)),
+        using=resources(machine.device, machine.workers, stacked, merged=any(map(merges, blocks(settings)))),
         command=command,
         progress=Progress(),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from burden_analysis.arguments import Record
+    from recorders.settings import Settings
 
 _MINUTE, _HOUR = 60, 3600
 
@@ -30,14 +32,17 @@ def dry_run(asked: Record) -> int:
     from recorders.network import default_model
     from recorders.plan import plan_runs
     from recorders.planned import planned_layout
-    from recorders.resources import fitting, resources
+    from recorders.resources import resources
+    from recorders.settings import merges
 
     machine, settings = asked.machine, asked.settings
     stacked = {"yes": True, "no": False}.get(machine.stacked)
-    using = fitting(resources(machine.device, machine.workers, stacked), settings)
+    parts = blocks(settings)
+    using = resources(machine.device, machine.workers, stacked, merged=any(map(merges, parts)))
     images = load(settings.data, machine.root, offline=machine.offline).padded(settings.image_size)
-    seconds, size, count, timed = 0.0, 0, 0, {}
-    for block in blocks(settings):
+    seconds, size, count, at_once = 0.0, 0, 0, 1
+    timed: dict[Settings, float] = {}
+    for block in parts:
         name, runs = block_name(asked.study, block), plan_runs(block)
         layout = planned_layout(runs, block, images, default_model(images, block), using)
         steps, records = int(layout.steps[-1]), len(layout.steps)
@@ -45,16 +50,19 @@ def dry_run(asked: Record) -> int:
         sys.stdout.write(f"{len(runs)} runs of {steps} steps, {records} records each, into {asked.out} as {name}\n")
         for compression in {run.compression for run in runs}:  # what a step costs depends on network and tokens alone
             own = [run for run in runs if run.compression == compression]
-            key = (block.setup, compression)
+            key = replace(block, epochs=1, learning_rate=1.0, seeds=(0,), axes=(), compressions=(compression,))
             if key not in timed:
                 timed[key] = seconds_per_step(own[0], block, images, using.device)
             seconds += timed[key] * steps * len(own)
         size += store_bytes(layout)
         count += len(runs)
-    workers = 1 if using.stacked else using.workers
+        at_once = max(at_once, sum(run.needs is None for run in runs))
+    workers = 1 if using.stacked else min(using.workers, at_once)
+    saved = ", nor what a stack saves" if using.stacked else ""
     sys.stdout.write(
         f"{count} runs in all: about {_duration(seconds / workers)} of training with {workers} process(es) on "
-        f"{using.device} (records, probes and evaluations not counted), at most {size / 1e6:.0f} MB in the store\n"
+        f"{using.device} (records, probes and evaluations not counted{saved}), "
+        f"at most {size / 1e6:.0f} MB in the store\n"
     )
     return 0
 

@@ -7,7 +7,8 @@ autograd through ``w * m`` would give m ⊙ g.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -21,6 +22,7 @@ from recorders.digest import weights_digest
 from recorders.mask import Masks
 from recorders.methods import Layers
 from recorders.prunable import prunable_parameters
+from recorders.token_merge import TokenMerge
 
 Tensors = list[torch.Tensor]
 
@@ -143,10 +145,27 @@ class Cohort:
             masks=[self._of(m, run) != 0 for m in self.masks],
         )
 
-    def discard_gradients(self) -> None:
-        """Forget a backward pass that no update follows."""
-        for parameter in (*self.effective, *self._others):
-            parameter.grad = None
+    @contextmanager
+    def look_ahead(self, images: torch.Tensor, labels: torch.Tensor) -> Iterator[None]:
+        """Have the gradients of a batch at hand; afterwards nothing shows that it was seen.
+
+        Buffers, random generators and what a merging layer counts are as before, the gradients are gone.
+        """
+        buffers = [(b, b.clone()) for b in self._model.buffers()]
+        counted = [(m, m.steps) for m in self._model.modules() if isinstance(m, TokenMerge)]
+        devices = [images.device] if images.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            self.backward(images, labels, activations=False)
+        try:
+            yield
+        finally:
+            for parameter in (*self.effective, *self._others):
+                parameter.grad = None
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+            for merge, steps in counted:
+                merge.steps = steps
 
     @torch.no_grad()
     def set_masks(self, fresh: Mapping[int, Sequence[torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,9 +217,10 @@ class Cohort:
         return {name: self._of(mask, run) != 0 for name, mask in zip(self.names, self.masks, strict=True)}
 
     def run_dense(self, run: int) -> dict[str, torch.Tensor]:
-        """Return the dense weights, pruned ones included, and all other parameters of one run, by name."""
+        """Return dense weights, pruned ones included, other parameters and buffers of one run, by name."""
         dense = dict(zip(self.names, self.dense, strict=True))
-        return {name: self._of(dense.get(name, p), run).detach() for name, p in self._forward_parameters.items()}
+        weights = {name: self._of(dense.get(name, p), run).detach() for name, p in self._forward_parameters.items()}
+        return weights | dict(self._model.named_buffers())  # stacks have none
 
     def is_finite(self, run: int) -> bool:
         """Whether all dense weights of one run are finite."""

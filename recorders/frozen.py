@@ -20,7 +20,7 @@ Masks = Mapping[str, torch.Tensor]
 class FrozenNetwork:
     """A float64 copy of a network, in evaluation mode; the original, its mode and its hooks are left alone.
 
-    A first layer that is linear is computed outside: it gets the same input under every mask.
+    A first layer that is linear, with nothing trained before it, is computed outside: it always gets the same input.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ class FrozenNetwork:
         self.owners = {n: self._model.get_submodule(n.rpartition(".")[0]) for n in prunable_parameters(self._model)}
         self.inputs: dict[str, torch.Tensor] = {}
         self.outputs: dict[str, torch.Tensor] = {}
+        called: list[nn.Module] = []
+        handles = [m.register_forward_pre_hook(lambda m, _: called.append(m)) for m in _parameterised(self._model)]
         for name, owner in self.owners.items():
             owner.register_forward_pre_hook(partial(self._keep_input, name))
         for name, module in self.hidden.items():
@@ -58,7 +60,9 @@ class FrozenNetwork:
         self._tensors = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
         with torch.no_grad():
             self.classes: int = self._model(self._images).shape[-1]
-        self._share_first()
+        for handle in handles:
+            handle.remove()
+        self._share_first(called[0])
 
     def forward(self, wide: Weights, masks: Masks, first: torch.Tensor | None) -> torch.Tensor:
         """Run the fixed batch.
@@ -86,9 +90,11 @@ class FrozenNetwork:
         outputs: torch.Tensor = self._model(self._images).softmax(-1)
         return outputs
 
-    def _share_first(self) -> None:
+    def _share_first(self, earliest: nn.Module) -> None:
+        """Take the first layer out of the network, if nothing before it has weights that will change."""
         name = next(iter(self.inputs), None)
-        self.first = name if name is not None and isinstance(self.owners[name], nn.Linear) else None
+        shared = name is not None and self.owners[name] is earliest and isinstance(earliest, nn.Linear)
+        self.first = name if shared else None
         if self.first is not None:
             inputs = self.inputs[self.first]
             self.first_input, self._first_shape = FixedInput(inputs), inputs.shape[:-1]
@@ -100,6 +106,11 @@ class FrozenNetwork:
 
     def _keep_output(self, name: str, _: nn.Module, __: Any, output: Any) -> None:
         self.outputs[name] = output[0] if isinstance(output, tuple) else output
+
+
+def _parameterised(model: nn.Module) -> list[nn.Module]:
+    """Find the modules that hold parameters or buffers of their own."""
+    return [m for m in model.modules() if any(True for _ in (*m.parameters(recurse=False), *m.buffers(recurse=False)))]
 
 
 def _quiet_copy(model: nn.Module) -> nn.Module:

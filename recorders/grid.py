@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from typing import Any
@@ -11,9 +11,12 @@ import yaml
 
 from recorders.contract import SERIES, InputError, unknown_name
 from recorders.naming import number
-from recorders.settings import GRID, Settings, setup_numbers
+from recorders.settings import FREE, Settings, setup_numbers
 
 _SERIES = {variable.name for variable in SERIES}
+# A store holds one data set, and a run's own coordinates come first.
+_NO_AXES = (*FREE, "data", "image_size")
+_OF_VITS = ("setup", "epochs", "learning_rate")
 _SHORT = {"setup": "", "epochs": "epochs", "learning_rate": "lr"}
 
 
@@ -35,7 +38,7 @@ def axes_of(settings: Settings) -> dict[str, list[Any]]:
     InputError
         An axis that is no setting, that has values in another way, or that is named twice.
     """
-    known = [f.name for f in fields(Settings) if f.name not in (*GRID, "axes") and not isinstance(f.default, tuple)]
+    known = [f.name for f in fields(Settings) if f.name not in _NO_AXES and not isinstance(f.default, tuple)]
     found: dict[str, list[Any]] = {}
     for axis in settings.axes:
         name, given, listed = axis.partition("=")
@@ -90,13 +93,33 @@ def block_name(study: str, block: Settings) -> str:
     return "-".join(parts)
 
 
-def block_coordinates(block: Settings) -> Mapping[str, Any]:
+def told_apart_by(config: Mapping[str, Any]) -> set[str]:
+    """Return the settings whose values are coordinates on the runs of a recording.
+
+    Parameters
+    ----------
+    config : mapping
+        Settings, as a store keeps them.
+    """
+    named = {str(axis).partition("=")[0] for axis in config.get("axes", ())}
+    return named | (set(_OF_VITS) if config.get("setup") else set())
+
+
+def told_apart(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Say in the settings of a recording that further ones tell it apart; see `told_apart_by`."""
+    new = sorted(set(names) - told_apart_by(config))
+    return {**config, "axes": [*config.get("axes", ()), *(f"{name}={config[name]}" for name in new)]}
+
+
+def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str, Any]:
     """Return the settings that tell the recordings of a study apart, as coordinates on runs.
 
     Parameters
     ----------
     block : Settings
         One combination of the axes.
+    names : iterable of str
+        Further settings, which tell apart what the store holds already.
 
     Returns
     -------
@@ -109,5 +132,5 @@ def block_coordinates(block: Settings) -> Mapping[str, Any]:
         embedding, heads = setup_numbers(block.setup)
         found |= {"embed_dim": embedding, "num_heads": heads}
         found |= {"epochs": block.epochs, "base_learning_rate": block.learning_rate}
-    names = {name: f"base_{name}" if name in _SERIES else name for name in axes_of(block) if name != "setup"}
-    return found | {column: getattr(block, name) for name, column in names.items()}
+    own = [name for name in (*axes_of(block), *sorted(names)) if name != "setup"]
+    return found | {f"base_{name}" if name in _SERIES else name: getattr(block, name) for name in own}

@@ -10,8 +10,9 @@ import numpy as np
 import zarr
 
 from recorders.contract import InputError, Status
+from recorders.grid import told_apart_by
 from recorders.plan import Run
-from recorders.settings import FREE
+from recorders.settings import FREE, Settings
 from recorders.store import recording_names
 from recorders.worker import Place
 
@@ -37,15 +38,30 @@ def kept_runs(store: Path, asked: dict[str, Any], checksum: str) -> dict[Run, tu
     return kept
 
 
+def axes_there(store: Path) -> set[str]:
+    """Find the settings that tell the recordings of a store apart."""
+    found: set[str] = set()
+    for name in recording_names(store):
+        config = json.loads(str(zarr.open_group(store / name, mode="r", use_consolidated=False).attrs["config"]))
+        if "run" not in config:
+            found |= told_apart_by(config)
+    return found
+
+
 def _column(group: zarr.Group, name: str) -> list[Any]:
     return list(np.asarray(group[name][:]))  # type: ignore[index]
 
 
 def _is_same_block(store: Path, name: str, there: dict[str, Any], asked: dict[str, Any]) -> bool:
     """Whether a recording has the settings asked for, or other values on the axes of the study; else an error."""
+    there = Settings().as_dict() | there  # a store from before a setting existed has its default
     differing = sorted(k for k in (there | asked).keys() - set(FREE) if there.get(k) != asked.get(k))
-    axes = {str(axis).partition("=")[0] for config in (there, asked) for axis in config.get("axes", ())}
-    if set(differing) - axes:
+    known, wanted = told_apart_by(there), told_apart_by(asked)
+    if missing := sorted(wanted - known):
+        raise InputError(
+            f"recording {name!r} of {store} does not say its {', '.join(missing)}: choose another --out for these axes"
+        )
+    if set(differing) - known:
         listed = "; ".join(f"{k} {there.get(k)!r} there, {asked.get(k)!r} asked" for k in differing)
         raise InputError(f"{store} holds recording {name!r} with other settings ({listed}): choose another --out")
     return not differing

@@ -13,7 +13,7 @@ from recorders.data import DataSet
 from recorders.mlp import mlp
 from recorders.plan import Run
 from recorders.seeding import with_seeded_weights
-from recorders.settings import Settings, setup_numbers
+from recorders.settings import Settings, merges, setup_numbers
 from recorders.token_merge import TokenMerge
 from recorders.vit import VisionTransformer
 
@@ -77,7 +77,7 @@ def network_of(run: Run, make: ModelFactory, settings: Settings) -> nn.Module:
         Where the study varies compression, merging is there at ratio 0 too: the identity.
     """
     network = with_seeded_weights(run.seed, make)
-    if settings.setup or settings.compressions != (0.0,):
+    if merges(settings):
         merge = TokenMerge(
             run.compression,
             metric=settings.merge_metric,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import gcd
 from typing import Any
 
 from recorders.activations import Activations
 from recorders.allocation import check_reachable
+from recorders.contract import InputError
 from recorders.data import DataSet
 from recorders.grid import block_coordinates
 from recorders.layout import Layout, record_steps
@@ -16,12 +17,19 @@ from recorders.network import ModelFactory, network_of
 from recorders.plan import Run
 from recorders.prunable import prunable_parameters
 from recorders.resources import Resources
-from recorders.settings import Settings
+from recorders.settings import Settings, merges
 from recorders.training import method_of, steps_per_epoch, update_steps
+
+_ALLOCATIONS = {"gmp": "uniform", "set": "erk", "rigl": "erk"}
 
 
 def planned_layout(
-    runs: Sequence[Run], settings: Settings, images: DataSet, model: ModelFactory, using: Resources
+    runs: Sequence[Run],
+    settings: Settings,
+    images: DataSet,
+    model: ModelFactory,
+    using: Resources,
+    told_apart_by: Iterable[str] = (),
 ) -> Layout:
     """Lay out the recording of some runs of one architecture and schedule.
 
@@ -37,6 +45,8 @@ def planned_layout(
         Makes their network.
     using : Resources
         Whether they train as stacks.
+    told_apart_by : iterable of str
+        Settings that become coordinates on runs, beside the axes.
 
     Returns
     -------
@@ -45,30 +55,35 @@ def planned_layout(
     Raises
     ------
     InputError
-        A sparsity that empties a layer.
+        A sparsity that empties a layer, or a training too short for a single mask update.
     """
     network = network_of(runs[0], model, settings)
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
     if not settings.allow_empty_layers:
         for run in runs:
-            check_reachable(shapes, run.sparsity, run.allocation or "global")
+            check_reachable(shapes, run.sparsity, run.allocation or _ALLOCATIONS.get(run.strategy, "global"))
     per_epoch = steps_per_epoch(settings, len(images.train_labels))
     total = per_epoch * settings.epochs
     stages = [len(list(group)) for _, group in groupby(runs, key=lambda run: run.needs is not None)]
     samples = len(images.train_labels)
-    updates = [update_steps(method_of(run, settings, shapes, samples), settings, samples) for run in runs]
+    methods = [method_of(run, settings, network, samples) for run in runs]
+    for run, method in zip(runs, methods, strict=True):
+        if method is not None and not method.updates():
+            what = f"{run.strategy} has no mask update in {total} steps"
+            raise InputError(f"{what}: train longer, or pass a shorter --pruning-interval")
+    updates = [update_steps(method, settings, samples) for method in methods]
     return Layout(
-        runs=[_coordinates(run, settings) for run in runs],
+        runs=[_coordinates(run, settings, told_apart_by) for run in runs],
         parameters=shapes,
         layers=Activations(network).layers,
         steps=record_steps(settings.interval, total),
         steps_per_epoch=per_epoch,
-        updates=len(set().union(*updates)) if using.stacked else max(map(len, updates)),
+        updates=len(set().union(*updates)),  # a stack needs them all, and may complete what single runs began
         probed=settings.probe_every > 0,
         runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )
 
 
-def _coordinates(run: Run, settings: Settings) -> dict[str, Any]:
-    merged = {"compression": run.compression} if settings.setup or settings.compressions != (0.0,) else {}
-    return {**run.coordinates(), **merged, **block_coordinates(settings)}
+def _coordinates(run: Run, settings: Settings, names: Iterable[str]) -> dict[str, Any]:
+    merged = {"compression": run.compression} if merges(settings) else {}
+    return {**run.coordinates(), **merged, **block_coordinates(settings, names)}

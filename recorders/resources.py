@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from recorders.contract import InputError
-from recorders.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,24 @@ class Resources:
     stacked: bool = False
 
 
-def resources(device: str | None = None, workers: int | None = None, stacked: bool | None = None) -> Resources:
+def resources(
+    device: str | None = None, workers: int | None = None, stacked: bool | None = None, *, merged: bool = False
+) -> Resources:
     """Choose what to use: a GPU when there is one, stacks on a GPU, else as many processes as there are cores.
 
-    On a CPU one run per process with one thread is the fastest; on a GPU a single small network is launch-bound.
+    On a CPU one run per process with one thread is the fastest; on a GPU a single small network is launch-bound. One
+    ViT fills a GPU, and token merging keeps what a stack cannot: there runs train one after the other.
+
+    Parameters
+    ----------
+    device : str, optional
+        cpu or cuda.
+    workers : int, optional
+        Processes.
+    stacked : bool, optional
+        Whether runs train as stacks.
+    merged : bool
+        Whether the study merges tokens.
 
     Raises
     ------
@@ -51,12 +64,7 @@ def resources(device: str | None = None, workers: int | None = None, stacked: bo
     if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"device {device!r} is not supported: choose cpu or cuda")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Resources(chosen, workers or cores, chosen.type == "cuda" if stacked is None else stacked)
-
-
-def fitting(using: Resources, settings: Settings) -> Resources:
-    """Train ViTs one at a time on a GPU: one fills it, and merging keeps what a stack cannot."""
-    merged = bool(settings.setup) or settings.compressions != (0.0,)
-    if not merged or not using.stacked:
-        return using
-    return replace(using, stacked=False, workers=1)
+    on_gpu = chosen.type == "cuda"
+    return Resources(
+        chosen, workers or (1 if on_gpu and merged else cores), on_gpu and not merged if stacked is None else stacked
+    )

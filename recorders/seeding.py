@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     AUGMENTATION = 4
     MATCHING = 5
     REWIRING = 6
+    SAMPLE = 7
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0) -> int:

@@ -234,6 +234,11 @@ def prepared_by_batch(settings: Settings) -> bool:
     return bool(settings.setup or settings.resize or settings.flip or settings.crop_padding)
 
 
+def merges(settings: Settings) -> bool:
+    """Whether networks have token merging, be it at ratio 0: all ViTs, and what varies the compression."""
+    return bool(settings.setup) or settings.compressions != (0.0,)
+
+
 def _axes(value: Any) -> Any:
     """Write a mapping of lists, as YAML has it, as the flags have it."""
     if not isinstance(value, Mapping):

@@ -11,19 +11,19 @@ from typing import Any
 import zarr
 
 from recorders.compaction import compact, consolidate, recover_all
-from recorders.contract import Status
+from recorders.contract import InputError, Status
 from recorders.data import DataSet, load
 from recorders.executor import Task, execute
-from recorders.grid import block_name, blocks
-from recorders.kept import kept_runs
+from recorders.grid import block_name, blocks, told_apart
+from recorders.kept import axes_there, kept_runs
 from recorders.lock import exclusive
 from recorders.network import ModelFactory, default_model
 from recorders.plan import Run, plan_runs
 from recorders.planned import planned_layout
 from recorders.progress import Progress
 from recorders.provenance import provenance
-from recorders.resources import Resources, fitting, resources
-from recorders.settings import Settings, prepared_by_batch
+from recorders.resources import Resources, resources
+from recorders.settings import Settings, merges, prepared_by_batch
 from recorders.store import create_recording, note_resumption, open_root, recording_names
 from recorders.worker import Assignment, Outcome, Place, Worker, start, work
 
@@ -79,14 +79,19 @@ def record_study(
     RunError
         The disk is full, or a worker died.
     """
-    using = fitting(using or resources(), settings)
+    parts = blocks(settings)
+    using = using or resources(merged=any(map(merges, parts)))
+    if using.stacked and any(map(merges, parts)):
+        raise InputError("runs with token merging cannot train as a stack: pass --stacked no")
     images = (data or load(settings.data, data_root, offline=offline)).padded(settings.image_size)
     checksum = images.checksum()
-    if not prepared_by_batch(settings):
-        images = images.normalised()
+    ready = {by_batch: images if by_batch else images.normalised() for by_batch in set(map(prepared_by_batch, parts))}
+    for part in parts:  # all of them before hours are spent on the first
+        planned_layout(plan_runs(part), part, images, model or default_model(images, part), using)
     outcomes = []
-    for part in blocks(settings):
-        block = _Block(part, store, block_name(name, part), images, checksum, using, model, command)
+    for part in parts:
+        fed = ready[prepared_by_batch(part)]
+        block = _Block(part, store, block_name(name, part), fed, checksum, using, model, command)
         with progress or Progress(silent=True) as shown:
             if part.axes:
                 shown.note(f"recording {block.name}")
@@ -124,9 +129,11 @@ def _record_block(block: _Block, shown: Progress) -> list[Outcome]:
         }:
             note_resumption(store, recording, about)
         if new:
-            layout = planned_layout(new, settings, images, model or default_model(images, settings), using)
+            make, axes = model or default_model(images, settings), axes_there(store)
+            layout = planned_layout(new, settings, images, make, using, axes)
+            config = told_apart(_config(settings, model), axes)
             title = _free_name(store, block.name)
-            create_recording(store, title, layout, config=_config(settings, model), provenance=about)
+            create_recording(store, title, layout, config=config, provenance=about)
             kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
         missing = [run for run in plan if not kept[run][1].finished]
         outcomes = []

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
+from torch import nn
 
 from recorders.cohort import Cohort
 from recorders.data import Feed
-from recorders.methods import DPF_INTERVAL, METHODS, Method, Shapes, Training, make_method
+from recorders.methods import DPF_INTERVAL, METHODS, Method, Training, make_method
 from recorders.monitor import Monitor
 from recorders.network import merge_scalars, merging
 from recorders.optimiser import make_optimiser
 from recorders.plan import Run
 from recorders.probing import CohortProbe
+from recorders.prunable import prunable_parameters
 from recorders.schedule import CubicSchedule, LearningRate
 from recorders.seeding import batch_order
 from recorders.settings import Settings
+from recorders.throughput import Throughput
 
 
 def steps_per_epoch(settings: Settings, samples: int) -> int:
@@ -27,13 +29,15 @@ def steps_per_epoch(settings: Settings, samples: int) -> int:
     return -(-samples // settings.batch_size)
 
 
-def method_of(run: Run, settings: Settings, shapes: Shapes, samples: int) -> Method | None:
-    """Build the pruning method of a run; None for a strategy whose mask does not change."""
+def method_of(run: Run, settings: Settings, network: nn.Module, samples: int) -> Method | None:
+    """Build the pruning method of a run from its initial network; None where the mask does not change."""
     if run.strategy not in METHODS:
         return None
     per_epoch = steps_per_epoch(settings, samples)
+    weights = prunable_parameters(network)
     training = Training(
-        shapes=shapes,
+        shapes={name: tuple(p.shape) for name, p in weights.items()},
+        spreads={name: float(p.detach().std(correction=0)) for name, p in weights.items()},
         sparsity=run.sparsity,
         initial_sparsity=settings.initial_sparsity,
         total=per_epoch * settings.epochs,
@@ -120,15 +124,14 @@ def train(
         for i, reason in _emptied(cohort, settings).items():
             failures.setdefault(i, f"{reason} at step {step}")
 
-    throughput = _Throughput()
+    throughput = Throughput(data.device)
 
     for step, (epoch, indices) in enumerate(_batches(seeds, settings, data.samples, data.device)):
         images, labels = data.batch(indices, seeds, epoch)
         if step in updates:
-            if any(method.reads_gradients and step in own for method, own in zip(methods, steps, strict=True)):
-                cohort.backward(images, labels, activations=False)
-            prune(step)
-            cohort.discard_gradients()
+            reads = any(method.reads_gradients and step in own for method, own in zip(methods, steps, strict=True))
+            with throughput.paused(), cohort.look_ahead(images, labels) if reads else nullcontext():
+                prune(step)
         if len(failures) == len(methods):
             return failures
         recorded_next = monitor.due or step + 1 == total
@@ -136,7 +139,7 @@ def train(
         learning_rate = rate.at(step)
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
         if merge is not None and recorded_next:
-            monitor.log(merge_scalars(merge) | {"images_per_second": throughput.over(step + 1, settings.batch_size)})
+            monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
         monitor.activations(cohort.mean_squares)
         recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
         for i, method in enumerate(methods):
@@ -148,10 +151,13 @@ def train(
         optimiser.step()
         optimiser.zero_grad()
         cohort.refresh()
+        throughput.saw(len(indices[0]))
         if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update
-            probe.relax()
+            with throughput.paused():
+                probe.relax()
         if recorded and step + 1 < total and evaluations.due(step + 1):
-            monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
+            with throughput.paused():
+                monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
     monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
     recorded = True
     if total in updates:
@@ -174,19 +180,6 @@ class _Evaluations:
             self._done = reached
             return True
         return False
-
-
-class _Throughput:
-    """Training images a second of one run since the last time it was asked."""
-
-    def __init__(self) -> None:
-        self._step, self._time = 0, time.monotonic()
-
-    def over(self, step: int, batch: int) -> float:
-        now = time.monotonic()
-        images, seconds = (step - self._step) * batch, now - self._time
-        self._step, self._time = step, now
-        return images / seconds if seconds else math.inf
 
 
 def _batches(

@@ -88,7 +88,7 @@ class Worker:
         self._feed = Feed(data.to(device), size=settings.resize, flip=settings.flip, crop_padding=settings.crop_padding)
         self._device = device
         self._model = model or default_model(data, settings)
-        self._probes: dict[float, MaskProbe] = {}  # by compression: networks of the same merging
+        self._probes: dict[tuple[float, int], MaskProbe] = {}  # by what decides how a network merges
 
     def run(self, assignment: Assignment) -> list[Outcome]:
         """Train and record; a failed run is recorded as failed, never raised.
@@ -108,7 +108,14 @@ class Worker:
                 writer = RecordingWriter(self._store, place.recording, [place.row])
                 outcomes.append(self._end(writer, place, run, Status.FAILED, str(error)))
         for stack in _contiguous(ready):
-            outcomes += self._train(stack)
+            try:
+                outcomes += self._train(stack)
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                for place, run, _ in stack:
+                    writer = RecordingWriter(self._store, place.recording, [place.row])
+                    outcomes.append(self._end(writer, place, run, Status.FAILED, self._less_memory()))
         return outcomes
 
     def _train(self, stack: list[_Ready]) -> list[Outcome]:
@@ -120,6 +127,7 @@ class Worker:
             models, starts, self._device, [method.masks_gradients for method in methods], self._settings.precision
         )
         writer.begin(cohort.digests)
+        probe = self._of_cohort(cohort, runs[0], methods)
         monitor = Monitor(
             writer,
             sizes=[m.numel() for m in cohort.run_masks(0).values()],
@@ -129,7 +137,6 @@ class Worker:
             device=self._device,
             stacked=cohort.stacked,
         )
-        probe = self._of_cohort(cohort, runs[0], methods)
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
             torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
@@ -139,8 +146,7 @@ class Worker:
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
-                less = "--batch-size, --probe-size, or the runs of a stack (--stacked no)"
-                failures = dict.fromkeys(range(len(runs)), f"out of memory on {self._device}: lower {less}")
+                failures = dict.fromkeys(range(len(runs)), self._less_memory())
         monitor.close()
         outcomes = []
         for i, (place, run) in enumerate(zip(places, runs, strict=True)):
@@ -156,20 +162,23 @@ class Worker:
                 outcomes.append(self._end(writer, place, run, Status.COMPLETE))
         return outcomes
 
+    def _less_memory(self) -> str:
+        return f"out of memory on {self._device}: lower --batch-size or --probe-size, or pass --stacked no"
+
     def _of_cohort(self, cohort: Cohort, run: Run, methods: Sequence[Method]) -> CohortProbe | None:
         if not self._settings.probe_every:
             return None
-        if run.compression not in self._probes:
+        key = run.compression, run.seed if self._settings.merge_metric == "random" else 0
+        if key not in self._probes:
             network = network_of(run, self._model, self._settings).to(self._device)
-            images, labels = zip(*self._feed.held_out(self._settings.probe_size), strict=True)
-            self._probes[run.compression] = MaskProbe(network, torch.cat(images), torch.cat(labels))
+            self._probes[key] = MaskProbe(network, *self._feed.sample(self._settings.probe_size))
         pruned = [i for i, method in enumerate(methods) if method.updates()]
-        return CohortProbe(self._probes[run.compression], cohort, pruned, self._settings.probe_every)
+        return CohortProbe(self._probes[key], cohort, pruned, self._settings.probe_every)
 
     def _method(self, run: Run, needs: Place | None) -> Method:
         network = network_of(run, self._model, self._settings)
         shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
-        method = method_of(run, self._settings, shapes, self._feed.samples)
+        method = method_of(run, self._settings, network, self._feed.samples)
         return method or Static(self._static_masks(run, needs, shapes), run.sparsity)
 
     def _static_masks(self, run: Run, needs: Place | None, shapes: Shapes) -> Masks | None:

@@ -9,6 +9,7 @@ import torch
 
 from recorders.data.dataset import DataSet
 from recorders.data.images import Augmentation, channel_statistics, draw_augmentation, network_input
+from recorders.seeding import Purpose, generator
 
 _EVALUATION_BATCH = 1000
 _RESIZED_BATCH = 250  # 150 MB at 224 pixels
@@ -82,9 +83,15 @@ class Feed:
         ]
         return torch.stack(runs), labels
 
-    def held_out(self, limit: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Go through the held-out images, or the first `limit` of them: (images, labels), in parts."""
-        size = len(self._data.test_labels) if limit is None else min(limit, len(self._data.test_labels))
+    def sample(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw held-out images and labels, the same for every run: image folders are sorted by class."""
+        order = torch.randperm(len(self._data.test_labels), generator=generator(0, Purpose.SAMPLE))
+        chosen = order[:size].to(self.device)
+        return self._prepared(chosen), self._data.test_labels[chosen]
+
+    def held_out(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through the held-out images: (images, labels), in parts."""
+        size = len(self._data.test_labels)
         batch = _EVALUATION_BATCH if self._normalisation is None else _RESIZED_BATCH
         for part in torch.arange(size, device=self.device).split(batch):
             yield self._prepared(part), self._data.test_labels[part]

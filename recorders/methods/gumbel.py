@@ -10,7 +10,7 @@ from recorders.allocation import active_count
 from recorders.mask import largest
 from recorders.methods.method import Layers, Method
 from recorders.schedule import CubicSchedule
-from recorders.seeding import Purpose, generator
+from recorders.seeding import Purpose, derive
 
 
 class GumbelMasks(Method):
@@ -51,10 +51,10 @@ class GumbelMasks(Method):
         self._begin(layers)
         flat = torch.cat([logits.detach().reshape(-1) for logits in self._logits])
         if step < self._schedule.end:
-            random = generator(self._seed, Purpose.REWIRING, step)
-            uniform = torch.rand(len(flat), generator=random, dtype=torch.float64).clamp_(min=1e-300)
-            gumbel = -torch.log(-torch.log(uniform))
-            flat = flat + 0.1 ** (step / self._schedule.end) * gumbel.to(flat)
+            # On the device: millions of draws. -log of an exponential variable is a Gumbel variable.
+            random = torch.Generator(flat.device).manual_seed(derive(self._seed, Purpose.REWIRING, step))
+            gumbel = -torch.empty_like(flat).exponential_(generator=random).log_()
+            flat = flat + 0.1 ** (step / self._schedule.end) * gumbel
         kept = largest(flat, active_count(self._schedule.sparsity(step), len(flat)))
         sizes = [mask.numel() for mask in layers.masks]
         return [part.view_as(mask) for part, mask in zip(kept.split(sizes), layers.masks, strict=True)]

@@ -23,7 +23,7 @@ class Layers:
         Dense weights. A method that grows weights sets their values here, in place; it leaves all others as they are,
         dropped ones too, so that a probe can still evaluate the network before the update.
     gradients : sequence of Tensor
-        Dense gradients ∂L/∂w̃ of the last backward pass; empty where there is none.
+        Dense gradients ∂L/∂w̃ of the last backward pass; zeros where there is none.
     masks : sequence of Tensor of bool
         The masks in force.
     """
@@ -41,6 +41,8 @@ class Training:
     ----------
     shapes : mapping of str to tuple of int
         Shape of every prunable tensor, by name.
+    spreads : mapping of str to float
+        Standard deviation of their initial weights.
     sparsity : float
         Share of prunable weights that is gone at the end.
     initial_sparsity : float
@@ -56,6 +58,7 @@ class Training:
     """
 
     shapes: Shapes
+    spreads: Mapping[str, float]
     sparsity: float
     initial_sparsity: float
     total: int

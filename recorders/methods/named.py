@@ -33,7 +33,8 @@ def _gmp(training: Training) -> Method:
 
 def _set(training: Training) -> Method:
     interval = training.interval or training.per_epoch
-    return SET(training.shapes, training.sparsity, interval, training.total - training.per_epoch, training.seed)
+    last = training.total - training.per_epoch
+    return SET(training.shapes, training.spreads, training.sparsity, interval, last, training.seed)
 
 
 def _rigl(training: Training) -> Method:

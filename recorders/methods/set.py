@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,8 @@ class SET(Method):
     ----------
     shapes : mapping of str to tuple of int
         Shape of every prunable tensor; layers start with the densities of an Erdős–Rényi graph (``erk``).
+    spreads : mapping of str to float
+        Standard deviation of the initial weights of each.
     target : float
         Sparsity, from start to end.
     interval, last : int
@@ -33,6 +35,7 @@ class SET(Method):
     """
 
     shapes: Shapes
+    spreads: Mapping[str, float]
     target: float
     interval: int
     last: int
@@ -52,10 +55,10 @@ class SET(Method):
         return self.target
 
     def update(self, layers: Layers, step: int) -> list[torch.Tensor]:
-        """Rewire each layer; new weights get values like those at initialisation, U(−1/√fan-in, 1/√fan-in)."""
+        """Rewire each layer; new weights are uniform with the spread of the layer's initial weights."""
         random = generator(self.seed, Purpose.REWIRING, step)
         masks = []
-        for weight, mask in zip(layers.weights, layers.masks, strict=True):
+        for spread, weight, mask in zip(self.spreads.values(), layers.weights, layers.masks, strict=True):
             dropped = torch.zeros_like(mask)
             for sign in (weight > 0, weight <= 0):
                 candidates = mask & sign
@@ -63,7 +66,7 @@ class SET(Method):
             if (free := int((~mask).sum())) < int(dropped.sum()):
                 dropped = smallest(weight, dropped, free)
             grown = draw(~mask, int(dropped.sum()), random)
-            bound = 1 / math.sqrt(weight[0].numel())
+            bound = math.sqrt(3) * spread  # a uniform variable in ±bound has that deviation
             values = (2 * torch.rand(weight.shape, generator=random).to(weight) - 1) * bound
             weight.copy_(torch.where(grown, values, weight))
             masks.append((mask & ~dropped) | grown)

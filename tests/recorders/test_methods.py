@@ -8,18 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from burden_analysis import open_study
 from recorders.allocation import active_count, erk, uniform
+from recorders.cohort import Cohort
+from recorders.contract import InputError
+from recorders.mask import magnitude_masks
 from recorders.methods import METHODS, Layers, Training, make_method
 from recorders.methods.gmp import GMP
 from recorders.methods.rigl import RigL
 from recorders.methods.set import SET
+from recorders.mlp import mlp
+from recorders.resources import Resources
 from recorders.schedule import CubicSchedule
+from recorders.seeding import with_seeded_weights
 from recorders.settings import Settings
-from recorders.study import Resources, record_study
+from recorders.study import record_study
 
 SHAPES = {"a.weight": (12, 20), "b.weight": (5, 12), "c.weight": (3, 5)}
+SPREADS = {"a.weight": 0.1, "b.weight": 0.2, "c.weight": 0.3}
 SIZE = 12 * 20 + 5 * 12 + 3 * 5
 
 
@@ -31,7 +39,7 @@ def layers(seed: int, masks: list[torch.Tensor] | None = None) -> Layers:
 
 
 def training(sparsity: float = 0.8) -> Training:
-    return Training(SHAPES, sparsity, 0.0, total=400, per_epoch=50, interval=0, end=1.0, seed=3)
+    return Training(SHAPES, SPREADS, sparsity, 0.0, total=400, per_epoch=50, interval=0, end=1.0, seed=3)
 
 
 def run(name: str, sparsity: float = 0.8) -> list[list[torch.Tensor]]:
@@ -125,7 +133,7 @@ def test_rigl_rewires_less_and_less_and_stops_at_three_quarters() -> None:
 
 
 def test_set_drops_what_is_near_zero_of_each_sign_and_grows_at_random() -> None:
-    method = SET(SHAPES, 0.5, interval=50, last=350, seed=0)
+    method = SET(SHAPES, SPREADS, 0.5, interval=50, last=350, seed=0)
     start = method.start()
     now = layers(4, [start[n] for n in SHAPES])
     for weight, mask in zip(now.weights, now.masks, strict=True):
@@ -134,16 +142,16 @@ def test_set_drops_what_is_near_zero_of_each_sign_and_grows_at_random() -> None:
     with torch.no_grad():
         found = method.update(now, 50)
     grown = []
-    for old, weight, mask, new in zip(before, now.weights, now.masks, found, strict=True):
+    for name, old, weight, mask, new in zip(SHAPES, before, now.weights, now.masks, found, strict=True):
         for sign in (old > 0, old < 0):
             candidates = old[mask & sign].abs().sort().values
             count = int(0.3 * len(candidates))
             survivors = old[mask & sign & new & (weight == old)].abs()
             if 0 < count < len(candidates) and int((~mask).sum()) > 0.3 * int(mask.sum()):  # else less is rewired
                 assert survivors.min() >= candidates[count]
-        bound = 1 / np.sqrt(old.shape[1])
-        fresh = weight[new & (weight != old)]
-        assert bool((fresh.abs() <= bound).all())
+        fresh = weight[new & ~mask]
+        assert bool((fresh.abs() <= np.sqrt(3) * SPREADS[name]).all())
+        assert bool((fresh != 0).all())
         assert int(new.sum()) == int(mask.sum())
         grown.append(new & ~mask)
     again = layers(4, [start[n] for n in SHAPES])
@@ -224,25 +232,62 @@ def test_a_stack_prunes_as_single_runs_do(recorded: dict[str, Path]) -> None:
     with open_study(recorded["apart"]) as alone, open_study(recorded["stacked"]) as together:
         for name in ("iterative", "gmp", "set", "rigl", "gumbel"):
             one, other = (d.sel(run=d["strategy"] == name).isel(run=0) for d in (alone, together))
-            steps = [d["update_step"].dropna("update").to_numpy() for d in (one, other)]
-            assert np.array_equal(*steps), name
-            np.testing.assert_allclose(one["loss"][:3], other["loss"][:3], rtol=1e-4)
+            own, among = (np.flatnonzero(d["update_step"].notnull()) for d in (one, other))
+            assert np.array_equal(one["update_step"][own], other["update_step"][among]), name
+            first = slice(0, 2)  # float order differs, and pruning magnifies it
+            for count in ("pruned", "regrown"):
+                ours, theirs = one[count].transpose("update", ...)[own], other[count].transpose("update", ...)[among]
+                np.testing.assert_allclose(ours[first], theirs[first], atol=3, err_msg=f"{name} {count}")
+                assert np.nansum(ours) == pytest.approx(np.nansum(theirs), rel=0.1, abs=3), (name, count)
+            np.testing.assert_allclose(one["loss"][:8], other["loss"][:8], rtol=0.02)
 
 
-def test_masked_weights_of_sparse_methods_stay_zero_under_momentum(tmp_path: Path) -> None:
-    settings = Settings(
-        strategies=("rigl",),
-        sparsities=(0.9,),
-        seeds=(0,),
-        epochs=4,
-        hidden=(30, 20),
-        pruning_interval=7,
-        weight_decay=0.01,
-    )
-    record_study(settings, tmp_path / "s.zarr", using=Resources(torch.device("cpu"), 1, stacked=True))
-    with open_study(tmp_path / "s.zarr") as dataset:
-        active = dataset["active_weights"].isel(run=0).sum("parameter")
-        assert len(np.unique(active.dropna("record").to_numpy())) == 1
+@pytest.mark.parametrize("name", ["set", "rigl", "gmp"])
+def test_masked_weights_do_not_move_and_forget_their_momentum(name: str) -> None:
+    network = with_seeded_weights(0, lambda: mlp((1, 4, 4), 3, hidden=(6, 5)))
+    cohort = Cohort([network], [None], torch.device("cpu"), masked=[make_method(name, training()).masks_gradients])
+    optimiser = torch.optim.SGD(cohort.trainable, lr=0.1, momentum=0.9)
+    x, y = torch.randn(1, 8, 1, 4, 4), torch.randint(0, 3, (1, 8))
+
+    def step() -> None:
+        cohort.backward(x, y, activations=False)
+        cohort.hand_over_gradients()
+        optimiser.step()
+        optimiser.zero_grad()
+        cohort.refresh()
+
+    for _ in range(3):
+        step()
+    old = cohort.run_layers(0)
+    masks = magnitude_masks(old.weights, 0.6)
+    cohort.set_masks({0: masks})
+    cohort.forget(optimiser, 0, [a ^ b for a, b in zip(old.masks, masks, strict=True)])
+    before = [w.detach().clone() for w in cohort.dense]
+    for _ in range(3):
+        step()
+    for then, now, mask in zip(before, cohort.dense, masks, strict=True):
+        assert torch.equal(then[~mask], now[~mask])
+        assert not torch.equal(then[mask], now[mask])
+
+
+def test_looking_ahead_leaves_no_trace() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))
+
+    cohort = Cohort([with_seeded_weights(0, make)], [None], torch.device("cpu"))
+    x, y = torch.randn(1, 8, 1, 4, 4), torch.randint(0, 3, (1, 8))
+    buffers, state = [b.clone() for b in cohort.network.buffers()], torch.random.get_rng_state()
+    with cohort.look_ahead(x, y):
+        assert any(bool(g.any()) for g in cohort.run_layers(0).gradients)
+    assert all(torch.equal(a, b) for a, b in zip(buffers, cohort.network.buffers(), strict=True))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert not any(bool(g.any()) for g in cohort.run_layers(0).gradients)
+
+
+def test_a_training_too_short_for_a_method_is_refused(tmp_path: Path) -> None:
+    settings = Settings(strategies=("rigl",), sparsities=(0.8,), seeds=(0,), epochs=1)
+    with pytest.raises(InputError, match="rigl has no mask update in 12 steps: train longer, or pass a shorter"):
+        record_study(settings, tmp_path / "s.zarr", using=Resources(torch.device("cpu"), 1))
 
 
 def test_the_method_of_the_docs_works() -> None:

@@ -165,3 +165,23 @@ def test_sparse_and_dense_products_agree(density: float) -> None:
     weight, kept = torch.randn(25, 40, dtype=torch.float64), torch.rand(25, 40) < density
     found = FixedInput(inputs).product(weight, kept)
     torch.testing.assert_close(found, inputs @ (weight * kept).T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "first", [nn.LayerNorm(16), nn.BatchNorm1d(16, affine=False)], ids=["learned", "running statistics"]
+)
+def test_what_is_trained_before_the_first_linear_layer_is_seen(first: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), first, nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 4))
+    images, labels = torch.randn(20, 1, 4, 4), torch.randint(0, 4, (20,))
+    probe = MaskProbe(model, images, labels)
+    with torch.no_grad():
+        for tensor in (*first.parameters(), *first.buffers()):
+            if tensor.is_floating_point():
+                tensor += 0.5
+    shapes = {n: p.shape for n, p in prunable_parameters(model).items()}
+    old, new = ({n: torch.rand(s) > 0.4 for n, s in shapes.items()} for _ in range(2))
+    weights = dict(model.named_parameters()) | dict(model.named_buffers())
+    early, late = probe.at(weights).look(old, new), MaskProbe(model, images, labels).at(weights).look(old, new)
+    for name in TERMS:
+        torch.testing.assert_close(early[name], late[name], rtol=1e-9, atol=1e-12)
