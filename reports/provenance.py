@@ -62,7 +62,9 @@ def joint_provenance(recordings: Mapping[str, Mapping[str, Any]]) -> Iterator[Ta
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = dict(enumerate(value, start=1))  # such as every time a recording was resumed
+    if isinstance(value, dict):
         for key, item in value.items():
             yield from _flat(item, f"{name}.{key}" if name else str(key))
     else:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from burden_analysis.compression_indicators import compression_indicators
 from burden_analysis.compression_rows import OVERALL, RATIO
 from recorders.contract import InputError
 from reports.accuracy_layout import AccuracyTable, accuracy_tables, difference_table
+from reports.caption import words
 from reports.difference_map import compression_figure
 from reports.files import write_whole
 from reports.merging_table import merging_table
-from reports.numbers import MISSING, counted, listing, number
+from reports.numbers import MISSING, counted, listing, number, span
 from reports.page import figure_facts, figure_parts, tests_table, tone, write_page
 from reports.provenance import joint_provenance
 from reports.runs import design_matrix, missing_list, run_list, summary
@@ -74,7 +76,7 @@ def write_tables_report(
     _save_tables(study, tables, folder)
     several = len(set(dataset["recording"].to_numpy().tolist())) > 1
     runs = run_list(dataset, [*(["recording"] if several else []), "compression"])
-    merged = merging_table(dataset)
+    merged, relative = merging_table(dataset), compression_indicators(dataset)
     context = {
         "title": f"Report on the study {_named(dataset)}",
         "summary": f"{summary(runs)[:-1]}, {counted(runs['compression'].nunique(), 'compression ratio')}.",
@@ -85,6 +87,7 @@ def write_tables_report(
         "relation": study.relation,
         "accuracies": [table.to_table() for table in tables],
         "differences": _differences(study),
+        "indicators": _indicators(relative),
         "merging": merged,
         "design": design_matrix(runs, "recording" if several else "strategy", "compression"),
         "missing": missing_list(runs),
@@ -104,6 +107,7 @@ def write_tables_report(
         "figures": figure_facts([figure for _, figure in figures]),
         "accuracies": [] if study.table is None else study.table.to_dict("records"),
         "merging": [dict(zip(merged.columns, row, strict=True)) for row in merged.rows] if merged else [],
+        "indicators": relative.to_dict("records"),
         "unstarted": list(unstarted),
         "runs": runs.to_dict(orient="records"),
         "recordings": dataset.attrs["recordings"],
@@ -216,6 +220,27 @@ def _differences(study: CompressionStudy) -> Table | None:
         "ratios"
     )
     return as_text(difference_table(study.effect), caption)
+
+
+def _indicators(relative: pd.DataFrame) -> Table | None:
+    """Lay the indicators out, a row each, a column per ratio."""
+    if relative.empty:
+        return None
+    told = {
+        (row["indicator"], row["compression"]): number(row["ratio"])
+        + ("" if np.isnan(row["ci_low"]) else f" [{number(row['ci_low'])}, {number(row['ci_high'])}]")
+        for row in relative.to_dict("records")
+    }
+    ratios = sorted(set(relative["compression"]))
+    names = dict.fromkeys(relative["indicator"])
+    rows = tuple((name, words(name), *(told.get((name, ratio), MISSING) for ratio in ratios)) for name in names)
+    caption = (
+        f"Indicators relative to the same run at compression 0: geometric mean over seeds (n = {span(relative['n'])}) "
+        "with 95 % t interval (none below 3 seeds). Mean over the last 20 % of records; compensation and burden: over "
+        "all mask updates. Nothing is tested here"
+    )
+    columns = ("indicator", "what it is", *(f"ratio {number(ratio)}" for ratio in ratios))
+    return Table(caption, columns, rows, (False, False, *[True] * len(ratios)))
 
 
 def _tests(study: CompressionStudy) -> list[dict[str, Table | str]]:

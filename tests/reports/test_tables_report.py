@@ -7,16 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_study
 import xarray as xr
+from scipy.stats import t as student
 from synthetic_tables import build
 from test_report_page import Page
 
 from burden_analysis import accuracy_table, compression_effect
+from burden_analysis.compression_indicators import compression_indicators
 from burden_analysis.compression_study import compression_study, varies_compression
 from burden_analysis.unstarted import unstarted
 from recorders.contract import InputError
 from reports import accuracy_curves, write_tables_report
 from reports.merging_table import merging_table
+from reports.provenance import provenance
 
 COMMAND = "burden report 'a & b.zarr' --out results/"
 LOST = "tables-lr0.001/iterative-s0.8-seed1-compression=0.4"
@@ -187,6 +191,19 @@ def test_recordings_are_told_apart_once(written):
     assert "learning_rate 0.001" not in shared
 
 
+def test_a_resumed_recording_says_when():
+    resumed = [{"created": "2025-11-22", "command": "burden record"}, {"created": "2025-11-23", "versions": {}}]
+    parts = {"provenance": {"created": "2025-11-21", "resumed": resumed}, "config": {}}
+    about, config = provenance({"tables": parts})
+    assert about.rows == (
+        ("created", "2025-11-21"),
+        ("resumed.1.created", "2025-11-22"),
+        ("resumed.1.command", "burden record"),
+        ("resumed.2.created", "2025-11-23"),
+    )
+    assert config.rows == ()
+
+
 def test_a_folder_of_images_may_be_cifar10():
     assert (
         compression_study(build(rates=(0.005,), axes=(), data="/data/cifar", setup="384x3", epochs=40)).beside
@@ -274,6 +291,53 @@ def test_tokens_and_speed_by_ratio(half):
     assert rows["0"]["images per second"] == "200 ± 104"  # the second learning rate is three times as fast
     assert [rows[r]["times ratio 0"] for r in ("0", "0.4", "0.8")] == ["1", "1.4", "1.8"]
     assert merging_table(half.drop_vars("tokens_kept")) is None
+
+
+@pytest.fixture(scope="module")
+def weighed() -> xr.Dataset:
+    """Weight norms of each seed at ratio 0.4 are a known multiple of those at 0; other indicators agree."""
+    sizes = {"strategies": ("iterative",), "sparsities": (0.8, 0.9), "seeds": 4, "records": 10}
+    parts = []
+    for ratio in (0.0, 0.4):
+        part = synthetic_study.build(**sizes)
+        if ratio:
+            times = xr.DataArray(2.0 ** (1 + part["seed"].to_numpy()), dims="run")
+            part["weight_norm_mean"] = part["weight_norm_mean"] * times
+        names = [f"{name}-{ratio}" for name in part["run_id"].to_numpy()]
+        parts.append(part.assign_coords(compression=("run", [ratio] * part.sizes["run"]), run_id=("run", names)))
+    joined = xr.concat(parts, "run", data_vars="minimal", coords="minimal", compat="override", join="override")
+    joined.attrs = parts[0].attrs
+    return joined
+
+
+def test_indicators_are_relative_to_the_same_run_without_compression(weighed):
+    table = compression_indicators(weighed).set_index("indicator")
+    found = table.loc["weight_norm_mean"]
+    logs = np.log10([2.0, 4.0, 8.0, 16.0])
+    half = student.ppf(0.975, 3) * logs.std(ddof=1) / 2
+    assert found[["ratio", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        [10 ** logs.mean(), 10 ** (logs.mean() - half), 10 ** (logs.mean() + half)]
+    )
+    assert table.loc["gradient_norm_mean", "ratio"] == pytest.approx(1)
+    assert table["n"].eq(4).all()
+    assert not {"compensation", "burden"} & set(table.index)  # not probed
+
+
+def test_an_indicator_without_a_pair_has_no_row(weighed):
+    alone = weighed.isel(run=(weighed["compression"].to_numpy() > 0) | (weighed["seed"].to_numpy() < 2))
+    table = compression_indicators(alone)
+    assert table["n"].eq(2).all()
+    assert table["ci_low"].isna().all()
+    assert compression_indicators(alone.isel(run=alone["compression"].to_numpy() > 0)).empty
+
+
+def test_indicators_are_on_the_page(weighed, tmp_path):
+    config = {"data": "digits", "setup": "48x3", "epochs": 6, "learning_rate": 0.001, "axes": []}
+    weighed.attrs["recordings"] = {"fig2": {"config": config, "provenance": {}}}
+    text, twin = write(weighed, tmp_path)
+    rows = {row["indicator"]: row for row in twin["indicators"]}
+    assert rows["weight_norm_mean"]["ratio"] == pytest.approx(2**2.5)
+    assert "weight_norm_mean global L2 norm of the active weights 5.66 [" in text
 
 
 def test_the_same_study_gives_the_same_files(written, half, tmp_path):
