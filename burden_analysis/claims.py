@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis.comparison import compare_strategies
+from burden_analysis.compression_rows import RATIO
 from burden_analysis.curves import separation
 from burden_analysis.definitions import GRADIENT_MAGNITUDES, ORDER, STATEMENTS
 from burden_analysis.growth import late_growth
@@ -37,8 +38,10 @@ class Claim:
         What the study says.
     outcome : Outcome or None
         None where it could not be judged.
-    sentence : str
-        The verdict to print, made from the numbers.
+    summary : str
+        The outcome, how it depends on the definition, and what else bears on it; why, where it could not be judged.
+    tested : str
+        What was tested, and all that was found; empty where it could not be judged.
     evidence : dict
         What it rests on, JSON-able: tests, verdicts under other definitions, shares of training.
     """
@@ -46,8 +49,14 @@ class Claim:
     name: str
     statement: str
     outcome: Outcome | None
-    sentence: str
+    summary: str
+    tested: str
     evidence: dict[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict to print, made from the numbers: the summary and what was tested."""
+        return f"{self.summary} {self.tested}".strip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +127,7 @@ def check_claims(study: xr.Dataset | None = None, *, published: bool = True, alp
     )
 
 
-Found = tuple["Outcome", str, dict[str, Any]]
+Found = tuple["Outcome", str, str, dict[str, Any]]
 
 
 def _given(study: xr.Dataset | None) -> xr.Dataset:
@@ -130,10 +139,11 @@ def _given(study: xr.Dataset | None) -> xr.Dataset:
 def _judged(name: str, judge: Callable[[], Found]) -> Claim:
     statement = STATEMENTS[name]
     try:
-        outcome, why, evidence = judge()
+        outcome, why, tested, evidence = judge()
     except InputError as error:
-        return Claim(name, statement, None, f"{name} ({statement}) is {NOT_JUDGED}: {error}.", {"reason": str(error)})
-    return Claim(name, statement, outcome, f"{name} ({statement}) is {outcome.value} {why}", evidence)
+        why_not = f"{name} ({statement}) is {NOT_JUDGED}: {error}."
+        return Claim(name, statement, None, why_not, "", {"reason": str(error)})
+    return Claim(name, statement, outcome, f"{name} ({statement}) is {outcome.value} {why}", tested, evidence)
 
 
 def _order(study: xr.Dataset, alpha: float) -> Found:
@@ -147,8 +157,8 @@ def _order(study: xr.Dataset, alpha: float) -> Found:
     }
     told = [f"sparsity {s}: {', '.join(f'{v:.0%} {k}' for k, v in to.items())}" for s, to in shares.items()]
     lowest = f"Share of training with {ORDER[0]} below: {'; '.join(told)}." if told else ""
-    words = [_headline(comparison.indicator), under.verdict, lowest, _body(comparison.verdict)]
-    return comparison.outcome, " ".join(s for s in words if s), evidence
+    words = [_headline(comparison.indicator), under.verdict, lowest]
+    return comparison.outcome, " ".join(s for s in words if s), _body(comparison.verdict), evidence
 
 
 def _shares_lowest(study: xr.Dataset) -> dict[str, dict[str, float]]:
@@ -169,7 +179,7 @@ def _growth(study: xr.Dataset, alpha: float) -> Found:
     found = late_growth(study, alpha=alpha)
     under = robustness(study, "C2", alpha=alpha)
     evidence = {"headline": json.loads(found.to_json()), "robustness": json.loads(under.to_json())}
-    return found.outcome, f"{_headline(found.indicator)} {under.verdict} {_body(found.verdict)}", evidence
+    return found.outcome, f"{_headline(found.indicator)} {under.verdict}", _body(found.verdict), evidence
 
 
 def _compression(study: xr.Dataset | None, alpha: float) -> Found:
@@ -185,7 +195,14 @@ def _compression(study: xr.Dataset | None, alpha: float) -> Found:
         found = compression_effect(table, blocks=table.attrs["blocks"], alpha=alpha)
         source = "this study"
     evidence = {"source": source, "headline": json.loads(found.to_json())}
-    return found.outcome, f"from {source}. {_body(found.verdict)}", evidence
+    return found.outcome, f"from {source}. {_counts(found.table)}", _body(found.verdict), evidence
+
+
+def _counts(table: pd.DataFrame) -> str:
+    """Count the comparisons with compression 0, all blocks; the first scope holds them."""
+    cells = table[(table["scope"] == table["scope"].iloc[0]) & (table["unit"] == "cell") & (table["family"] == RATIO)]
+    wins, ties, losses = (int(cells[name].sum()) for name in ("wins", "ties", "losses"))
+    return f"Of {wins + ties + losses} comparisons with compression 0 it wins {wins}, ties {ties} and loses {losses}."
 
 
 def _headline(indicator: str) -> str:

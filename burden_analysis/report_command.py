@@ -131,18 +131,25 @@ def _write_tables(dataset: xr.Dataset, folder: Path, command: str) -> Path:
 
 
 def _write_fig2(dataset: xr.Dataset, folder: Path, command: str) -> Path:
+    from burden_analysis import check_claims
     from recorders.disk import disk_errors
-    from reports import write_report
+    from reports import save_table, write_report
     from reports.burden_figure import burden_figures
     from reports.report import default_figures
+    from reports.sensitivity import sensitivity_table
 
-    comparisons = _comparisons(dataset)
+    comparisons, claims = _comparisons(dataset), check_claims(dataset)
+    definitions = sensitivity_table(claims)
     figures, burden = default_figures(dataset), burden_figures(dataset)
     with disk_errors(folder):
         for stem, pages in (("figure2", figures), ("burden", burden)):
             for number, drawn in enumerate(pages, start=1):
                 drawn.save_all(folder, stem if number == 1 else f"{stem}-{number}")
-        return write_report(dataset, comparisons, folder, command=command, figures=figures, burden=burden)
+        if len(definitions):
+            save_table(definitions, folder / "sensitivity.csv")
+        return write_report(
+            dataset, comparisons, folder, command=command, claims=claims, figures=figures, burden=burden
+        )
 
 
 def _comparisons(dataset: xr.Dataset) -> list[Comparison]:

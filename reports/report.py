@@ -12,11 +12,13 @@ from burden_analysis.probe import probed
 from reports.burden_figure import burden_figures
 from reports.burden_words import STATIC, UNPROBED, burden_table
 from reports.caption import words
+from reports.claim_blocks import claim_blocks, claim_facts, claim_tests
 from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, figure2
 from reports.numbers import capitalised, listing, number
 from reports.page import figure_facts, figure_parts, tests_table, tone, write_page
 from reports.provenance import provenance
 from reports.runs import accuracy_matrix, design_matrix, missing_list, run_list, summary
+from reports.sensitivity import sensitivity_facts, sensitivity_matrices
 from reports.tables import Table, as_text
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from burden_analysis import Comparison
+    from burden_analysis import Claims, Comparison
 
 
 def write_report(
@@ -33,6 +35,7 @@ def write_report(
     folder: str | Path,
     *,
     command: str,
+    claims: Claims | None = None,
     figures: Sequence[Figure2] | None = None,
     burden: Sequence[Figure2] | None = None,
 ) -> Path:
@@ -43,11 +46,13 @@ def write_report(
     dataset : xarray.Dataset
         What `burden_analysis.open_study` returned.
     comparisons : sequence of Comparison
-        Their verdicts come first.
+        Their verdicts come first, after those of the claims.
     folder : str or Path
         Created when missing.
     command : str
         The exact command that makes this report again.
+    claims : Claims, optional
+        From `burden_analysis.check_claims`: a verdict per claim, and the verdicts under every definition.
     figures : sequence of Figure2, optional
         Figures to show; Figure 2 of the study by default.
     burden : sequence of Figure2, optional
@@ -65,6 +70,7 @@ def write_report(
     context = {
         "title": f"Report on the study {listing(dataset.attrs['recordings'])}",
         "summary": summary(runs),
+        "claims": claim_blocks(claims, comparisons),
         "outcomes": _outcomes(comparisons),
         "verdicts": [_verdict(comparison) for comparison in comparisons],
         "figures": figure_parts(shown),
@@ -76,6 +82,8 @@ def write_report(
         "design": design_matrix(runs),
         "missing": missing_list(runs),
         "tests": [tests_table(c.table, f"Every test: {_subject(c)}") for c in comparisons],
+        "claim_tests": claim_tests(claims, comparisons),
+        "sensitivity": sensitivity_matrices(claims),
         "accuracy": accuracy_matrix(runs),
         "runs": as_text(runs, "Every run"),
         "provenance": list(provenance(dataset.attrs["recordings"])),
@@ -84,6 +92,8 @@ def write_report(
     facts = {
         "title": context["title"],
         "summary": context["summary"],
+        "claims": claim_facts(claims),
+        "sensitivity": sensitivity_facts(claims),
         "comparisons": [json.loads(comparison.to_json()) for comparison in comparisons],
         "figures": figure_facts(shown),
         "burden": {

@@ -13,6 +13,9 @@ from burden_analysis.statistics.result import PermutationResult, sampled
 from recorders.contract import InputError
 
 _ENUMERABLE = 2_000_000  # rank-sum vectors times arrangements that one step of the enumeration may hold
+# After so many blocks without ties, sums of 4, 5, ... treatments are more than that. Further blocks, tied or not, never
+# make them fewer (adding sorted to sorted is one-to-one), so the attempt can be spared.
+_SURELY_TOO_MANY = {4: 50, 5: 11, 6: 4, 7: 2, 8: 2, 9: 2}
 
 
 def friedman_exact(blocks: npt.ArrayLike, *, resamples: int = 100_000, seed: int = 0) -> PermutationResult:
@@ -108,6 +111,9 @@ def _exact_tail(doubled: npt.NDArray[np.int64], observed: int) -> tuple[float, f
     k = doubled.shape[1]
     base = int(doubled.max()) * len(doubled) + 1
     if math.factorial(k) > _ENUMERABLE or base**k > np.iinfo(np.int64).max:
+        return None
+    untied = int((np.diff(np.sort(doubled[:-1], axis=1), axis=1) > 0).all(axis=1).sum())
+    if untied >= _SURELY_TOO_MANY.get(k, math.inf):
         return None
     digits = base ** np.arange(k)  # a vector of sums as one integer: sorting integers is ten times faster
     orders = np.array(list(permutations(range(k))), dtype=np.intp)

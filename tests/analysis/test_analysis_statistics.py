@@ -186,6 +186,16 @@ def test_large_designs_stay_exact_or_say_so() -> None:
     assert sign_flip(rng.normal(size=30), resamples=500).mc_error > 0
 
 
+@pytest.mark.parametrize(("k", "most"), [(5, 11), (6, 4), (7, 2)])
+def test_an_enumeration_is_spared_only_where_it_would_fail(k: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(k).normal(size=(most + 1, k))
+    assert friedman_exact(values[:most]).method == "exact"
+    spared = friedman_exact(values, resamples=500)
+    monkeypatch.setattr(friedman_module, "_SURELY_TOO_MANY", {})
+    assert friedman_exact(values, resamples=500) == spared
+    assert spared.mc_error > 0
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=7))
 def test_sign_flip_is_exact(differences: list[int]) -> None:

@@ -53,9 +53,22 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_reproduce_leaves_store_figure_and_report(results: Path) -> None:
     names = {p.name for p in results.iterdir()}
     figures = {f"{stem}.{suffix}" for stem in ("figure2", "burden") for suffix in ("pdf", "svg", "png", "csv", "txt")}
-    assert names == {"study.zarr", "report.html", "report.json", *figures}
+    assert names == {"study.zarr", "report.html", "report.json", "sensitivity.csv", *figures}
     report = json.loads((results / "report.json").read_text())
     assert "reproduce fig2" in json.dumps(report)
+
+
+def test_the_report_judges_what_burden_claims_judges(burden: Burden, results: Path) -> None:
+    code, out, _ = burden("claims", results / "study.zarr", "--published", "--json")
+    assert code == 0
+    report = json.loads((results / "report.json").read_text())
+    claims = json.loads(out)
+    assert {name: c["sentence"] for name, c in report["claims"].items()} == {
+        n: c["sentence"] for n, c in claims.items()
+    }
+    rows = (results / "sensitivity.csv").read_text().splitlines()
+    assert rows[0] == "claim,indicator,window,scale,dropped,outcome,p,n,reason"
+    assert len(rows) - 1 == sum(len(claims[name]["evidence"]["robustness"]["table"]) for name in ("C1", "C2"))
 
 
 def test_show_lists_every_run(burden: Burden, results: Path) -> None:
