@@ -135,12 +135,14 @@ def test_a_finished_study_is_not_trained_again(burden: Burden, results: Path) ->
 def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Path) -> None:
     code, out, _ = burden("record", "fig2", "--dry-run", "--seeds", "0", "--sparsities", "0.9", "--out", tmp_path / "s")
     assert code == 0
-    assert out.splitlines() == [
+    *plan, total = out.splitlines()
+    assert plan == [
         "iterative-s0.9-seed0",
         "random-s0.9-seed0",
         "optimal-s0.9-seed0  (after iterative-s0.9-seed0)",
-        f"3 runs of 720 steps, 72 records each, into {tmp_path / 's'}",
+        f"3 runs of 720 steps, 45 records each, into {tmp_path / 's'} as fig2",
     ]
+    assert re.fullmatch(r"3 runs in all: about \d+ \w+ of training .*, at most \d+ MB in the store", total)
     assert not list(tmp_path.iterdir())
 
 
@@ -215,6 +217,8 @@ def test_a_diverged_run_is_exit_code_1_and_the_others_go_on(burden: Burden, tmp_
         "sgd",
         "--learning-rate",
         "1e38",
+        "--interval",
+        "10",
     )
     code, _, err = burden("record", "fig2", "--out", store, "--strategies", "random", "dense", *arguments)
     assert code == 1
