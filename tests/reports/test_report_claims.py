@@ -15,7 +15,9 @@ from synthetic_study import build
 from test_report_page import Page, strict
 
 from burden_analysis import Claims, check_claims, compare_strategies, robustness
+from burden_analysis.definitions import GRADIENT_MAGNITUDES, WEIGHT_NORMS
 from reports import write_report
+from reports.numbers import number
 from reports.sensitivity import sensitivity_matrices, sensitivity_table
 
 
@@ -106,10 +108,24 @@ def test_c1_has_its_own_tests_where_no_comparison_shows_them(study, claims, tmp_
     check_references(page)
 
 
+@pytest.fixture(scope="module")
+def noisy() -> xr.Dataset:
+    """Definitions disagree, and seeds decide."""
+    dataset, rng = build(records=20), np.random.default_rng(1)
+    for name in GRADIENT_MAGNITUDES + WEIGHT_NORMS:
+        if name in dataset:
+            drift = rng.normal(size=(dataset.sizes["run"], 1)) * np.linspace(-1, 1, dataset.sizes["record"])
+            dataset[name] = dataset[name] * xr.DataArray(np.exp(drift), dims=("run", "record"))
+    return dataset
+
+
 @pytest.mark.parametrize("name", ["C1", "C2"])
-def test_every_cell_of_a_matrix_is_that_of_the_robustness(study, claims, name):
-    found = robustness(study, name)
-    (matrix,) = [m for m in sensitivity_matrices(claims) if m["id"] == f"sensitivity-{name}"]
+def test_every_cell_of_a_matrix_is_that_of_the_robustness(noisy, name):
+    found = robustness(noisy, name)
+    matrices = sensitivity_matrices(check_claims(noisy, published=False))
+    (matrix,) = [m for m in matrices if m["id"] == f"sensitivity-{name}"]
+    p = found.table[found.table["dropped"] == "none"].set_index(["indicator", "window", "scale"])["p"]
+    assert p.nunique() > 2
     assert matrix["caption"].startswith(found.verdict)
     places = [(w, s) for w in found.array["window"].to_numpy() for s in found.array["scale"].to_numpy()]
     assert len(matrix["columns"]) == len(places) == len(set(matrix["columns"]))
@@ -120,6 +136,7 @@ def test_every_cell_of_a_matrix_is_that_of_the_robustness(study, claims, name):
             codes = found.array.sel(indicator=row["indicator"], window=window, scale=scale)
             whole = int(codes.sel(dropped="none"))
             assert cell["outcome"] == names[whole]
+            assert cell["lines"][0] == f"p = {number(p[row['indicator'], window, scale])}, n = 5"
             changed = int((codes.drop_sel(dropped="none") != whole).sum())
             told = sum(int(count) for count in re.findall(r"in (\d) of 5", cell["lines"][1]))
             assert told == changed
