@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recorders.contract import InputError
 from recorders.grid import axes_of, blocks
-from recorders.settings import Settings
+from recorders.settings import FREE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,16 +31,24 @@ def unstarted(dataset: xr.Dataset) -> list[str]:
         Such as ``"setup 384x3, learning_rate 0.01"``, in the order in which they would be recorded.
     """
     configs = [parts.get("config", {}) for parts in dataset.attrs["recordings"].values()]
-    missing: dict[str, None] = {}
-    for planned in (plan for config in configs for plan in _planned(config)):
-        if not any(all(config.get(name) == value for name, value in planned.items()) for config in configs):
-            missing[", ".join(f"{name} {value}" for name, value in planned.items())] = None
-    return list(missing)
+    studies = [settings for config in configs if (settings := _settings(config)) is not None]
+    begun = [_fixed(settings) for settings in studies]
+    planned = [block for settings in studies for block in blocks(settings)]
+    missing = [block for block in planned if _fixed(block) not in begun]
+    return list(
+        dict.fromkeys(", ".join(f"{name} {getattr(block, name)}" for name in axes_of(block)) for block in missing)
+    )
 
 
-def _planned(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _settings(config: Mapping[str, Any]) -> Settings | None:
     try:
         settings = Settings.from_dict({name: value for name, value in config.items() if name in _KNOWN})
-        return [{name: getattr(block, name) for name in axes_of(block)} for block in blocks(settings)]
+        axes_of(settings)
     except InputError:  # the configuration of a loop of one's own, which says what it likes
-        return []
+        return None
+    return settings
+
+
+def _fixed(settings: Settings) -> dict[str, Any]:
+    """All that the runs of one recording share."""
+    return {name: value for name, value in settings.as_dict().items() if name not in FREE}

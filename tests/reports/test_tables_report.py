@@ -221,6 +221,14 @@ def test_what_tells_a_study_of_compression_apart():
     assert not varies_compression(dataset.drop_vars("compression"))
 
 
+def test_a_part_of_other_settings_does_not_stand_in():
+    dataset = build(rates=(0.001, 0.002))
+    second = dataset.attrs["recordings"]["tables-lr0.002"]["config"]
+    assert unstarted(dataset) == []
+    second["epochs"] = 12  # so that 0.002 was not begun at 6 epochs, nor 0.001 at 12
+    assert unstarted(dataset) == ["learning_rate 0.002", "learning_rate 0.001"]
+
+
 def test_only_a_study_of_ours_has_parts_that_are_not_begun(half):
     assert unstarted(half) == ["learning_rate 0.002"]
     own = build()
