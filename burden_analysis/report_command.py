@@ -134,7 +134,7 @@ def _write_fig2(dataset: xr.Dataset, folder: Path, command: str) -> Path:
     from burden_analysis import check_claims
     from recorders.disk import disk_errors
     from reports import save_table, write_report
-    from reports.burden_figure import burden_figures
+    from reports.decomposition_figure import burden_figures
     from reports.report import default_figures
     from reports.sensitivity import sensitivity_table
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from reports.accuracy_layout import AccuracyTable as AccuracyTable
     from reports.accuracy_layout import accuracy_tables as accuracy_tables
     from reports.accuracy_layout import difference_table as difference_table
-    from reports.burden_figure import burden_figure as burden_figure
+    from reports.decomposition_figure import burden_figure as burden_figure
     from reports.difference_map import CompressionFigure as CompressionFigure
     from reports.difference_map import compression_figure as compression_figure
     from reports.fig2 import Figure2 as Figure2
     from reports.fig2 import figure2 as figure2
+    from reports.merged_patches import token_map as token_map
     from reports.report import write_report as write_report
     from reports.tables import save_table as save_table
     from reports.tables import to_csv as to_csv
     from reports.tables import to_latex as to_latex
     from reports.tables import to_markdown as to_markdown
     from reports.tables_report import write_tables_report as write_tables_report
-    from reports.token_map import token_map as token_map
     from reports.training_curves import accuracy_curves as accuracy_curves
 
 _HOME = {
@@ -34,13 +34,13 @@ _HOME = {
     "CompressionFigure": "reports.difference_map",
     "compression_figure": "reports.difference_map",
     "Figure2": "reports.fig2",
-    "burden_figure": "reports.burden_figure",
+    "burden_figure": "reports.decomposition_figure",
     "figure2": "reports.fig2",
     "save_table": "reports.tables",
     "to_csv": "reports.tables",
     "to_latex": "reports.tables",
     "to_markdown": "reports.tables",
-    "token_map": "reports.token_map",
+    "token_map": "reports.merged_patches",
     "write_report": "reports.report",
     "write_tables_report": "reports.tables_report",
 }

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burden_analysis.probe import probed
-from reports.burden_figure import burden_figures
 from reports.burden_words import STATIC, UNPROBED, burden_table
 from reports.caption import words
 from reports.claim_blocks import claim_blocks, claim_facts, claim_tests
+from reports.decomposition_figure import burden_figures
 from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, figure2
 from reports.numbers import capitalised, listing, number
 from reports.page import figure_facts, figure_parts, tests_table, tone, write_page

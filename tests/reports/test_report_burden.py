@@ -17,8 +17,8 @@ from burden_analysis import burden_decomposition, endpoint
 from burden_analysis.report_command import write_all
 from recorders.contract import InputError
 from reports import Figure2, burden_figure, figure2, write_report
-from reports.burden_figure import burden_figures
 from reports.burden_words import burden_table
+from reports.decomposition_figure import burden_figures
 from reports.style import DOUBLE, SINGLE, inches
 
 

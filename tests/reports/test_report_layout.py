@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import burden_analysis
+import recorders
+import reports
 from reports.labels import spread
 from reports.numbers import counted, listing, number, span
 from reports.style import LOOKS, contrast, looks, readable
@@ -123,3 +127,10 @@ def test_showing_never_imports_torch():
     assert (
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "False\n"
     )
+
+
+def test_no_module_takes_the_name_of_a_function_of_the_package() -> None:
+    """Importing such a module would hide the function: `from reports import name` would give the module."""
+    for package in (reports, burden_analysis, recorders):
+        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert not modules & set(package.__all__), package.__name__

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from recorders.contract import InputError
 from reports import token_map
-from reports.token_map import _outline
+from reports.merged_patches import _outline
 
 # Patches of a 2 x 4 grid: 0 and 5 (a patch of A and one of B, apart) share token 3, 2 and 3 (neighbours) share token 4.
 SOURCE = np.array([[0, 3, 2, 4, 4, 1, 3, 5, 6]])
