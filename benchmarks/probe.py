@@ -68,7 +68,7 @@ def main() -> None:
                     )
                     for kind, (every, size) in kinds.items()
                 }
-                print(f"\n### {name}, {run.strategy}\n\n{ratios(pieces, 'no probe', rounds=5, repeats=1)}", flush=True)
+                print(f"\n### {name}, {run.strategy}\n\n{ratios(pieces, 'no probe', rounds=7, repeats=1)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from recorders.probe import MaskProbe
 from recorders.seeding import with_seeded_weights
 from recorders.vit import VisionTransformer
 
-PATCHES, STEPS, BATCH, ROUNDS = 196, 16, 128, 5
+PATCHES, STEPS, BATCH, ROUNDS = 196, 16, 128, 3
 SIDE = 8192  # of the matrices that measure the ceiling
 
 
