@@ -18,7 +18,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def separation(
-    dataset: xr.Dataset, indicator: str, first: str, second: str, *, sparsity: float, level: float = 0.95, seed: int = 0
+    dataset: xr.Dataset,
+    indicator: str,
+    first: str,
+    second: str,
+    *,
+    sparsity: float | None = None,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Estimate the ratio of two strategies at each record, with a band that holds over all records at once.
 
@@ -34,8 +41,8 @@ def separation(
         As in `burden_analysis.series`; must be positive.
     first, second : str
         Strategies; the ratio is first / second.
-    sparsity : float
-        At which they are compared.
+    sparsity : float, optional
+        At which they are compared; needed where both were run at several.
     level : float, default 0.95
         Simultaneous coverage.
     seed : int, default 0
@@ -63,6 +70,7 @@ def separation(
     if not 0 < level < 1:
         raise InputError(f"level {level} is no coverage: choose one in (0, 1), usually 0.95")
     check_strategies(dataset, [first, second])
+    sparsity = _only_sparsity(dataset, first, second) if sparsity is None else sparsity
     kept, excluded = complete_runs(_at_sparsity(dataset, sparsity), [first, second])
     differences, unpaired = _paired_logs(kept, indicator, first, second)
     if not len(differences):
@@ -96,6 +104,16 @@ def separation(
             "excluded": [*excluded, *unpaired],
         },
     )
+
+
+def _only_sparsity(dataset: xr.Dataset, first: str, second: str) -> float:
+    """Find the one sparsity at which both strategies were run."""
+    strategy, sparsity = dataset["strategy"].to_numpy(), dataset["sparsity"].to_numpy()
+    shared = sorted(set(sparsity[strategy == first]) & set(sparsity[strategy == second]))
+    if len(shared) != 1:
+        listed = ", ".join(f"{s:g}" for s in shared) or "none"
+        raise InputError(f"{first} and {second} share {len(shared)} sparsities ({listed}): pass sparsity=")
+    return float(shared[0])
 
 
 def _at_sparsity(dataset: xr.Dataset, sparsity: float) -> xr.Dataset:

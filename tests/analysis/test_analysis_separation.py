@@ -47,9 +47,16 @@ def test_band_finds_where_curves_part(store: Path, seeds: int) -> None:
     if seeds == 5:
         half = stats.t.ppf(1 - 0.05 / 10, 4) * stats.sem(logs, axis=0)
         np.testing.assert_allclose(got.high, np.exp(logs.mean(0) + half))
-    xr.testing.assert_identical(got, separation(ds, "loss", "random", "iterative", sparsity=0.9))
+    xr.testing.assert_identical(got, separation(ds, "loss", "random", "iterative"))  # it has one sparsity
     inverse = separation(ds, "loss", "iterative", "random", sparsity=0.9)
     np.testing.assert_allclose(inverse.low, 1 / got.high)
+
+
+def test_several_sparsities_must_be_told_apart(store: Path) -> None:
+    ds = study(store, 3, apart)
+    ds = xr.concat([ds, ds.assign_coords(sparsity=("run", np.full(ds.sizes["run"], 0.5)))], "run")
+    with pytest.raises(InputError, match=r"share 2 sparsities \(0\.5, 0\.9\): pass sparsity="):
+        separation(ds, "loss", "random", "iterative")
 
 
 def test_records_that_a_pair_lacks_are_left_out(store: Path) -> None:
