@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, and where real data lies."""
+"""Shared by all tests: one thread, a seed, and where real data lies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+def pytest_runtest_setup() -> None:
+    """Start every test from the same state of the generator that networks and batches are drawn from."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
