@@ -37,6 +37,7 @@ from burden_analysis.statistics import (
     page_trend,
     sign_flip,
 )
+from burden_analysis.statistics.ranks import last_digit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,7 +203,13 @@ def _against_rows(found: Cells, scale: str, alpha: float) -> Rows:
 
 
 def _over_sparsities(lower: Floats, higher: Floats) -> tuple[Floats, Floats]:
-    """Mean over the sparsities at which a seed has both; NaN where it has none."""
+    """Mean over the sparsities at which a seed has both; NaN where it has none.
+
+    Summed as whole numbers of the last digit kept: sums that are equal stay equal in any order.
+    """
     both = np.isfinite(lower) & np.isfinite(higher)
+    pairs = np.where(both, [lower, higher], 0.0)
+    unit = last_digit(pairs.ravel())
     count = np.where(both.any(axis=1), both.sum(axis=1), np.nan)
-    return np.where(both, lower, 0.0).sum(axis=1) / count, np.where(both, higher, 0.0).sum(axis=1) / count
+    means = np.round(pairs / unit).sum(axis=2) / count * unit
+    return means[0], means[1]

@@ -22,6 +22,7 @@ from burden_analysis.families import (
 from burden_analysis.outcome import Outcome
 from burden_analysis.rows import as_table, make_row
 from burden_analysis.statistics import brunner_munzel, cliffs_delta, detectable_delta, holm, jonckheere_terpstra
+from burden_analysis.statistics.ranks import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def unpaired_claim_rows(found: Cells, alpha: float) -> Rows:
     claim, opposite = " < ".join(found.strategies), " < ".join(reversed(found.strategies))
     first = make_row(claim, EVERYWHERE, test, UNPAIRED_JOINT, joint, values={"p_adjusted": joint.p})
     rows = [make_row(opposite, EVERYWHERE, test, AGAINST, jonckheere_terpstra(groups[::-1]))]
-    means = [_mean_over_sparsities(group) for group in groups]
+    means = _means_over_sparsities(groups)
     for (lower, higher), (below, above) in zip(pairwise(found.strategies), pairwise(means), strict=True):
         backwards = brunner_munzel(above, below, two_sided=False)
         size = cliffs_delta(below, above, level=1 - alpha)
@@ -149,9 +150,15 @@ def _units(values: Floats) -> Floats:
     return values[np.isfinite(values).any(axis=1)]
 
 
-def _mean_over_sparsities(values: Floats) -> Floats:
-    """Mean per seed over its sparsities; NaN for a seed that lacks one, since levels differ between sparsities."""
-    return np.asarray(values.mean(axis=1))
+def _means_over_sparsities(groups: list[Floats]) -> list[Floats]:
+    """Mean per seed, in units of the last digit kept: whole numbers add up exactly, so equal means are ties.
+
+    NaN for a seed that lacks a sparsity, since levels differ between sparsities.
+    """
+    values = np.concatenate(groups)
+    missing = np.isnan(values)
+    whole = np.where(missing, np.nan, rounded(np.where(missing, 0.0, values).ravel()).reshape(values.shape))
+    return np.split(whole.mean(axis=1), np.cumsum([len(group) for group in groups])[:-1])
 
 
 def _detectable(below: Floats, above: Floats, alpha: float) -> float:

@@ -65,8 +65,21 @@ def rounded(blocks: npt.ArrayLike) -> npt.NDArray[np.float64]:
         Whole numbers of the last digit kept.
     """
     values = np.asarray(blocks, float)
-    if values.size == 0:
-        return values
-    largest = np.abs(values).max(axis=-1, keepdims=True)
-    unit = 10.0 ** (np.floor(np.log10(np.where(largest > 0, largest, 1.0))) - _DIGITS + 1)
-    return np.asarray(np.round(values / unit))
+    return np.asarray(np.round(values / last_digit(values)))
+
+
+def last_digit(blocks: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Find the unit of the 12th significant digit of each block's largest value.
+
+    Parameters
+    ----------
+    blocks : array_like, shape (..., treatment)
+        Finite values.
+
+    Returns
+    -------
+    array, shape (..., 1)
+        Powers of ten, in the units of the values.
+    """
+    largest = np.abs(np.asarray(blocks, float)).max(axis=-1, keepdims=True, initial=0.0)
+    return np.asarray(10.0 ** (np.floor(np.log10(np.where(largest > 0, largest, 1.0))) - _DIGITS + 1))

@@ -113,6 +113,16 @@ def test_no_difference_is_not_supported_and_says_what_could_have_been_seen() -> 
     assert seen == pytest.approx(10 ** (1.435 * d.std(ddof=1)), rel=0.01)  # 1.435: G*Power's dz for n = 6
 
 
+@pytest.mark.parametrize("moved", [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+def test_means_that_differ_by_the_order_of_summation_alone_are_ties(moved: list[int]) -> None:
+    levels = np.array([0.1, 0.2, 0.3])
+    c = compare_strategies(
+        in_memory(np.tile(np.stack([levels, levels[moved]], axis=1), (4, 1, 1))), order=("iterative", "optimal")
+    )
+    paired = rows(c, AGAINST).iloc[1]
+    assert (paired["effect"], paired["statistic"], paired["p"]) == (1, 0, 0.5)
+
+
 def test_a_significant_test_with_a_reversed_estimate_is_not_support() -> None:
     values = np.tile([0.0, 1.0, 1.0], (5, 1, 1)) + np.array([0, 0, -1e-3]) * np.array([1, 1, 9, -5, -5])[:, None, None]
     c = compare_strategies(in_memory(values))
