@@ -39,8 +39,8 @@ class FrozenNetwork:
         Name of the weight that is multiplied outside.
     first_input : FixedInput
         Its input, where there is such a weight.
-    inputs, outputs : dict of str to Tensor
-        Inputs of the prunable weights' modules, by weight, and outputs of the hidden layers, in the pass done last.
+    arguments, outputs : dict of str to tuple, and to Tensor
+        Arguments of the prunable weights' modules, by weight, and outputs of the hidden layers, in the pass done last.
     """
 
     def __init__(self, model: nn.Module, images: torch.Tensor) -> None:
@@ -48,12 +48,12 @@ class FrozenNetwork:
         self._images = images.double()
         self.hidden = hidden_layers(self._model)
         self.owners = {n: self._model.get_submodule(n.rpartition(".")[0]) for n in prunable_parameters(self._model)}
-        self.inputs: dict[str, torch.Tensor] = {}
+        self.arguments: dict[str, tuple[Any, ...]] = {}
         self.outputs: dict[str, torch.Tensor] = {}
         called: list[nn.Module] = []
         handles = [m.register_forward_pre_hook(lambda m, _: called.append(m)) for m in _parameterised(self._model)]
         for name, owner in self.owners.items():
-            owner.register_forward_pre_hook(partial(self._keep_input, name))
+            owner.register_forward_pre_hook(partial(self._keep_arguments, name))
         for name, module in self.hidden.items():
             module.register_forward_hook(partial(self._keep_output, name))
         self._model.requires_grad_(requires_grad=False)
@@ -92,17 +92,17 @@ class FrozenNetwork:
 
     def _share_first(self, earliest: nn.Module) -> None:
         """Take the first layer out of the network, if nothing before it has weights that will change."""
-        name = next(iter(self.inputs), None)
+        name = next(iter(self.arguments), None)
         shared = name is not None and self.owners[name] is earliest and isinstance(earliest, nn.Linear)
         self.first = name if shared else None
         if self.first is not None:
-            inputs = self.inputs[self.first]
+            inputs = self.arguments[self.first][0]
             self.first_input, self._first_shape = FixedInput(inputs), inputs.shape[:-1]
             self.owners[self.first].forward = lambda *_: self._given
 
-    def _keep_input(self, name: str, _: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+    def _keep_arguments(self, name: str, _: nn.Module, arguments: tuple[Any, ...]) -> None:
         if arguments:
-            self.inputs[name] = arguments[0]
+            self.arguments[name] = arguments
 
     def _keep_output(self, name: str, _: nn.Module, __: Any, output: Any) -> None:
         self.outputs[name] = output[0] if isinstance(output, tuple) else output

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from recorders.contract import QUANTILES
+from recorders.contribution import contribution
 from recorders.decomposition import PARTS, TERMS, Outputs, layer_split, parts, terms
 from recorders.frozen import FrozenNetwork, Masks, Weights
 from recorders.load import load_quantiles, unit_activations, unit_inputs, unit_weight_norms
-from recorders.pieces import Pieces, product
+from recorders.pieces import Pieces
 
 Values = dict[str, torch.Tensor]
 LOADS = ("load_inputs", "load_weight_norm", "load_activation")
@@ -127,20 +127,27 @@ class Snapshot:
         return start.first + gained - inputs.product(weight, start.mask[name] & ~masks[name])
 
     def _layers(self, old: Masks, new: Masks, first: Pieces | None) -> Values:
-        """Decompose each linear layer's pre-activations at the old network's inputs; the target is all its weights."""
+        """Decompose each layer's pre-activations at the old network's inputs; the target is all its weights."""
         columns = []
-        for name, owner in self._network.owners.items():
+        for name in self._network.owners:
             if name == self._network.first and first is not None:
                 split = layer_split(first.lost, first.regained, first.rest)
-            elif isinstance(owner, nn.Linear) and name in self._network.inputs:
-                gone = (old[name] & ~new[name], new[name] & ~old[name], ~(old[name] | new[name]))
-                inputs = self._network.inputs[name].flatten(0, -2)
-                split = layer_split(*(product(inputs, self._wide[name], kept) for kept in gone))
             else:
-                split = torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)
+                gone = (old[name] & ~new[name], new[name] & ~old[name], ~(old[name] | new[name]))
+                split = self._split(name, gone)
             columns.append(split.cpu())
         table = torch.stack(columns, dim=1)
         return {f"layer_{name}": row for name, row in zip((*TERMS, *PARTS), table, strict=True)}
+
+    def _split(self, name: str, gone: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Decompose one layer; NaN where it was not called, or is not linear in this weight."""
+        arguments = self._network.arguments.get(name)
+        if arguments is not None:
+            owner, weight = self._network.owners[name], self._wide[name]
+            pieces = [c for kept in gone if (c := contribution(owner, name, arguments, weight, kept)) is not None]
+            if len(pieces) == len(gone):
+                return layer_split(*pieces)
+        return torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)
 
     def _terms(self, outputs: Outputs, dense: torch.Tensor) -> Values:
         table = torch.stack([terms(outputs, self._labels), terms(outputs, dense)], dim=1)

@@ -94,10 +94,58 @@ def test_layers_agree_with_their_definition() -> None:
         a = np.maximum(a @ (w * m).T + p[f"{layer}.bias"], 0)
 
 
-def test_layers_that_are_not_linear_have_no_split() -> None:
-    model, images, labels, old, new = case("conv")
+@pytest.mark.parametrize("name", ["conv", "vit"])
+def test_convolutions_and_attention_are_split_like_linear_layers(name: str) -> None:
+    model, images, labels, old, new = case(name)
     found = MaskProbe(model, images, labels).at(dict(model.named_parameters())).look(old, new)
-    assert found["layer_fit"].isnan().tolist() == [True, False, False]
+    copy, inputs = deepcopy(model).double().eval(), {}
+    for n, mask in old.items():
+        copy.get_parameter(n).data *= mask
+        owner = copy.get_submodule(n.rpartition(".")[0])
+        owner.register_forward_pre_hook(lambda _, given, n=n: inputs.update({n: given[0]}))
+    with torch.no_grad():
+        copy(images.double())
+    split = {n: i for i, n in enumerate(old) if not found["layer_fit"][i].isnan()}
+    assert set(old) - set(split) == {n for n in old if n.endswith("out_proj.weight")}
+    for n, i in split.items():
+        layer = deepcopy(copy.get_submodule(n.rpartition(".")[0]))
+        weight = model.get_parameter(n).detach().double()
+
+        def under(mask: torch.Tensor | bool, n: str = n, weight: torch.Tensor = weight, layer: nn.Module = layer):
+            if n.endswith("in_proj_weight"):
+                return (inputs[n] @ (weight * mask).T).flatten(0, -2)
+            layer.weight.data = weight * mask
+            with torch.no_grad():
+                y = layer(inputs[n])
+            return y.permute(0, 2, 3, 1).flatten(0, -2) if y.ndim == 4 else y.flatten(0, -2)
+
+        missing, change = under(True) - under(old[n]), under(old[n]) - under(new[n])
+        lost = under(old[n]) - under(old[n] & new[n])
+        expected = {
+            "fit": (missing**2).sum(),
+            "compensation": (change**2).sum(),
+            "covariance": 2 * (missing * change).sum(),
+            "new_fit": ((under(True) - under(new[n])) ** 2).sum(),
+            "lost": (lost**2).sum(),
+        }
+        for term, value in expected.items():
+            assert float(found[f"layer_{term}"][i]) == pytest.approx(float(value) / len(missing), rel=1e-9), (n, term)
+
+
+def test_layers_that_are_not_known_to_be_linear_have_no_split() -> None:
+    class Squared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ self.weight.T.square()
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), Squared())
+    images, labels = torch.randn(20, 1, 4, 4), torch.randint(0, 4, (20,))
+    old, new = ({n: torch.rand(p.shape) > 0.4 for n, p in prunable_parameters(model).items()} for _ in range(2))
+    found = MaskProbe(model, images, labels).at(dict(model.named_parameters())).look(old, new)
+    assert found["layer_fit"].isnan().tolist() == [False, True]
 
 
 def test_nothing_changed_is_zero_and_all_masks_agree() -> None:
