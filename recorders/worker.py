@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -85,10 +86,20 @@ class Worker:
         self, store: Path, settings: Settings, data: DataSet, device: torch.device, model: ModelFactory | None = None
     ) -> None:
         self._store, self._settings = store, settings
-        self._feed = Feed(data.to(device), size=settings.resize, flip=settings.flip, crop_padding=settings.crop_padding)
-        self._device = device
+        self._data, self._device = data, device
         self._model = model or default_model(data, settings)
         self._probes: dict[tuple[float, int], MaskProbe] = {}  # by what decides how a network merges
+
+    @cached_property
+    def _feed(self) -> Feed:
+        """The data on the device."""
+        how = self._settings
+        try:
+            return Feed(self._data.to(self._device), size=how.resize, flip=how.flip, crop_padding=how.crop_padding)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise RunError(f"{self._data.name} does not fit on {self._device}: change --data or --device") from error
 
     def run(self, assignment: Assignment) -> list[Outcome]:
         """Train and record; a failed run is recorded as failed, never raised.

@@ -221,6 +221,18 @@ def test_running_out_of_memory_is_a_failed_run_that_says_what_to_change(
     assert "out of memory on cpu: lower --batch-size" in outcomes[0].reason
 
 
+def test_data_that_do_not_fit_fail_every_run_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr("recorders.data.DataSet.to", full)
+    settings = Settings(strategies=("iterative", "dense"), sparsities=(0.8,), seeds=(0,), epochs=1)
+    outcomes = record_study(settings, tmp_path / "s.zarr", using=Resources(torch.device("cpu"), 1, stacked=True))
+    assert {o.run.strategy: o.reason for o in outcomes} == dict.fromkeys(
+        ("iterative", "dense"), "digits does not fit on cpu: change --data or --device"
+    )
+
+
 def test_bfloat16_trains_nearly_like_float32(tmp_path: Path) -> None:
     losses = []
     for precision in ("bfloat16", "float32"):
