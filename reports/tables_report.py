@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,8 +153,10 @@ def _save_tables(study: CompressionStudy, tables: Sequence[AccuracyTable], folde
 
 
 def _named(dataset: xr.Dataset) -> str:
+    """Name what the recordings have in common: ``tables-lr0.001`` and ``tables-lr0.002`` are parts of ``tables``."""
     names = list(dataset.attrs["recordings"])
-    return listing(names) if len(names) < 4 else f"{names[0]} and {counted(len(names) - 1, 'further recording')}"
+    columns = zip(*(name.split("-") for name in names), strict=False)
+    return "-".join(word for word, *_ in takewhile(lambda w: len(set(w)) == 1, columns)) or listing(names)
 
 
 def _outcomes(study: CompressionStudy) -> Table:

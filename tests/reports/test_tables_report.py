@@ -183,7 +183,8 @@ def test_published_numbers_are_not_matched_to_settings_that_they_do_not_tell_apa
 
 
 def test_recordings_are_told_apart_once(written):
-    _, text, _ = written
+    _, text, facts = written
+    assert facts["title"] == "Report on the study tables"
     apart = text[text.index("Configuration that tells recordings apart") :]
     assert "recording learning_rate tables-lr0.001 0.001 tables-lr0.003 0.003" in apart
     shared = text[text.index("Configuration, the same in all 2 recordings") : text.index("Configuration that tells")]
