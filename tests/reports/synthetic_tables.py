@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 RECORDS = 6
+LOST = "tables-lr0.001/iterative-s0.8-seed1-compression=0.4"
 
 
 def build(
