@@ -12,7 +12,7 @@ from burden_analysis.cells import cells, check_strategies, complete_runs
 from burden_analysis.definitions import WEIGHT_NORMS
 from burden_analysis.design import shares_seeds, with_full_blocks
 from burden_analysis.effects import detectable, paired_effect
-from burden_analysis.endpoints import endpoint
+from burden_analysis.endpoints import late_change
 from burden_analysis.families import EVERYWHERE, at_sparsity, pair_name
 from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words
@@ -117,8 +117,8 @@ def late_growth(
 ) -> LateGrowth:
     """Test claim C2: weight norms grow late in training as survivors take over.
 
-    A run's late growth is the mean of the log₁₀ norm over the last share of its records, less that over the share of
-    equal length before. Two statements must both hold: it is above zero in ``iterative``, and it is above that of
+    A run's late growth is the mean of the log₁₀ norm over the last share of its records, less that over as many records
+    immediately before. Two statements must both hold: it is above zero in ``iterative``, and it is above that of
     ``optimal`` of the same seed. The second is needed since any network's norms may still grow while it trains.
 
     Parameters
@@ -128,7 +128,8 @@ def late_growth(
     indicator : str, default "weight_norm_mean"
         A norm of the active weights, as in `burden_analysis.series`.
     window : float, default 0.2
-        Share of the records in each of the two windows, at most one half.
+        Share of the records in each of the two windows, at most one half: rounded up, but never into each other (half
+        of 45 records is 22). A run with fewer than two records is left out and named.
     scale : {"log", "raw"}
         Growth as a ratio or as a difference.
     alpha : float, default 0.05
@@ -177,16 +178,12 @@ def growth_cells(dataset: xr.Dataset, indicator: str, window: float, scale: str)
     excluded : tuple of str
         What was left out, and why.
     """
-    if not 0 < window <= 0.5:
-        raise InputError(f"window {window:g} leaves no window before it: choose one in (0, 0.5]")
     strategies = (REFERENCE, PRUNED)
     check_strategies(dataset, strategies)
     if not shares_seeds(dataset, strategies, "seed"):
         raise InputError(f"{PRUNED} and {REFERENCE} share no seed: late growth is compared within a seed")
     kept, unfinished = complete_runs(dataset, strategies)
-    late = endpoint(kept, indicator, window, scale)
-    growth = late - endpoint(kept, indicator, window, scale, until=1 - window)
-    found = cells(kept, growth.rename(indicator), strategies)
+    found = cells(kept, late_change(kept, indicator, window, scale), strategies)
     unusable = found.excluded
     found, gaps = with_full_blocks(found, "seed")
     return found, gaps + unfinished + unusable

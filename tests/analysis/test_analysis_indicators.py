@@ -8,6 +8,7 @@ import xarray as xr
 from synthetic import PARAMETERS, grid, levels, write_recording
 
 from burden_analysis import INDICATORS, cumulative_mean, endpoint, global_norm, open_study, per_active_weight, series
+from burden_analysis.endpoints import late_change
 from recorders.contract import InputError
 
 
@@ -115,6 +116,43 @@ def test_the_window_rounds_up_after_floating_noise(store: Path) -> None:
     loss = np.tile(np.arange(30.0), (1, 1)).astype(np.float32)
     write_recording(store, grid(1)[:1], steps=steps, updates=(8,), values={"loss": loss})
     assert float(endpoint(open_study(store), "loss", 0.1, "raw")[0]) == 28.0  # 0.1 * 30 = 3.0000000000000004
+
+
+WINDOWS = [  # share, records of the run, those before the last window, those in it
+    (0.2, 2, [0], [1]),
+    (0.2, 3, [1], [2]),
+    (0.2, 4, [2], [3]),
+    (0.2, 5, [3], [4]),
+    (0.2, 6, [2, 3], [4, 5]),
+    (0.2, 7, [3, 4], [5, 6]),
+    (0.2, 10, [6, 7], [8, 9]),
+    (0.2, 12, [6, 7, 8], [9, 10, 11]),
+    (0.5, 3, [1], [2]),
+    (0.5, 5, [1, 2], [3, 4]),
+    (0.5, 6, [0, 1, 2], [3, 4, 5]),
+    (0.5, 7, [1, 2, 3], [4, 5, 6]),
+    (0.4, 3, [1], [2]),
+]
+
+
+@pytest.mark.parametrize(("window", "n", "before", "last"), WINDOWS)
+def test_late_change_is_between_windows_that_share_no_record(
+    store: Path, window: float, n: int, before: list[int], last: list[int]
+) -> None:
+    loss = 2.0 ** np.arange(12)[None]  # no two sets of records have one sum
+    runs = [grid(1)[0] | {"written": n}]
+    write_recording(store, runs, steps=tuple(range(10, 130, 10)), values={"loss": loss.astype(np.float32)})
+    ds = open_study(store)
+    expected = loss[0, last].mean() - loss[0, before].mean()
+    np.testing.assert_allclose(late_change(ds, "loss", window, "raw"), [expected])
+    np.testing.assert_allclose(late_change(ds, "loss", window), [np.log10(2.0) * len(last)], rtol=1e-6)
+
+
+def test_a_single_record_does_not_change(store: Path) -> None:
+    write_recording(store, [grid(1)[0] | {"written": 1}])
+    assert np.isnan(late_change(open_study(store), "loss")).all()
+    with pytest.raises(InputError, match="leaves no window"):
+        late_change(open_study(store), "loss", 0.6)
 
 
 def test_endpoint_skips_nan_only_where_a_series_has_its_own_cadence(store: Path) -> None:

@@ -139,6 +139,14 @@ def test_late_growth_needs_both_strategies_paired_and_two_windows() -> None:
         late_growth(apart)
 
 
+def test_late_growth_names_a_run_of_one_record() -> None:
+    ds = study(grid(6, ("iterative", "optimal"), (0.9,)), ordered, growing)
+    ds["interval_steps"][0, 1:] = np.nan
+    found = late_growth(ds)
+    assert found.seeds == (1, 2, 3, 4, 5)
+    assert "iterative-0.9-0: late growth of weight_norm_mean is not finite" in found.excluded
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 7), st.sampled_from([-0.05, 0.0, 0.05]), st.sampled_from([0.001, 0.05]), st.integers(0, 99))
 def test_words_of_late_growth_say_its_numbers(n: int, rate: float, noise: float, seed: int) -> None:
