@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from burden_analysis.cells import Cells
+
 OVERALL = "equivalence over all sparsities"
 SINGLE = "equivalence per sparsity (Holm)"
 
@@ -80,7 +82,7 @@ class EquivalenceResult(Printed):
         words = [
             f"{self.outcome.value.capitalize()}: that {name} of {self.indicator} lies within {bounds}, the margin "
             f"declared (TOST, {test}, {counted(row['n'], 'seed')}{', ' + p_in_words(row['p']) if known else ''}).",
-            f"Estimate {row['effect']:.3g}{interval}"
+            ("No estimate" if math.isnan(row["effect"]) else f"Estimate {row['effect']:.3g}{interval}")
             + (f" ({1 - 2 * self.alpha:.0%} t interval)." if known else " (no interval below three seeds)."),
         ]
         if self.outcome is Outcome.UNDECIDED and known:
@@ -130,6 +132,8 @@ def equivalent(
         `outcome` is the first that holds of: ``supported``, both one-sided tests of the mean over sparsities are
         significant; ``undecided``, fewer than three seeds or an interval wider than the margin, so that no estimate
         could have passed; ``contradicted``, the interval lies outside the margin; ``not supported``, anything else.
+        The mean is over the sparsities at which a seed has both strategies; without pairs, only seeds with all
+        sparsities have one, since a mean over some of them is one of other levels.
 
     Raises
     ------
@@ -149,8 +153,12 @@ def equivalent(
     grid = found.grid
     if paired:  # a run without its partner counts for nothing
         grid = np.where(np.isfinite(grid).all(axis=2, keepdims=True), grid, np.nan)
-    places = [(EVERYWHERE, _mean(grid)), *((at_sparsity(s), grid[:, j]) for j, s in enumerate(found.sparsities))]
-    results = [_test(values, bound, paired, alpha) for _, values in places]
+    else:
+        gaps += _incomplete(found, paired_by)
+    everywhere = _mean(grid) if paired else grid.mean(axis=1)
+    places = [(EVERYWHERE, everywhere), *((at_sparsity(s), grid[:, j]) for j, s in enumerate(found.sparsities))]
+    planned = None if paired else np.asarray(np.isfinite(grid).any(axis=1))
+    results = [_test(values, planned, bound, alpha) for _, values in places]
     adjusted = [results[0].p, *holm([r.p for r in results[1:]])]
     question = f"{pair_name(second, first, scale)} within the margin"
     rows = [
@@ -179,17 +187,32 @@ def equivalent(
 
 
 def _mean(grid: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean over the sparsities a seed has; NaN where it has none."""
+    """Mean over the sparsities at which a seed has both of a pair, the same for both; NaN where it has none."""
     have = np.isfinite(grid)
     count = have.sum(axis=1)
     return np.asarray(np.where(have, grid, 0.0).sum(axis=1) / np.where(count > 0, count, np.nan))
 
 
-def _test(values: npt.NDArray[np.float64], bound: float, paired: bool, alpha: float) -> Equivalence:
-    if paired:
+def _incomplete(found: Cells, paired_by: str) -> tuple[str, ...]:
+    """Name the seeds without a partner that lack a sparsity: their mean over the others is that of other levels."""
+    have = np.isfinite(found.grid)
+    return tuple(
+        f"{paired_by} {seed} of {strategy} over all sparsities: no usable run at "
+        + ", ".join(f"{s:g}" for s, there in zip(found.sparsities, have[i, :, k], strict=True) if not there)
+        for k, strategy in enumerate(found.strategies)
+        for i, seed in enumerate(found.seeds)
+        if have[i, :, k].any() and not have[i, :, k].all()
+    )
+
+
+def _test(
+    values: npt.NDArray[np.float64], planned: npt.NDArray[np.bool_] | None, bound: float, alpha: float
+) -> Equivalence:
+    """Test pairs, or the seeds planned for each strategy: another strategy's seed is not a lost one."""
+    if planned is None:
         return tost(values[:, 0] - values[:, 1], bound, alpha=alpha)
-    own = [column[np.isfinite(column)] for column in values.T]  # another strategy's seed is not a lost one
-    return tost_two_sample(own[1], own[0], bound, alpha=alpha)
+    first, second = (column[own] for column, own in zip(values.T, planned.T, strict=True))
+    return tost_two_sample(second, first, bound, alpha=alpha)
 
 
 def _columns(result: Equivalence, scale: str) -> dict[str, float]:

@@ -66,6 +66,31 @@ def test_a_missing_partner_is_counted_and_named() -> None:
     assert sum("out of memory" in reason for reason in result.excluded) == 3
 
 
+def test_missing_runs_of_unpaired_seeds_do_not_move_the_mean_over_sparsities() -> None:
+    """Ten times as high at 0.8: a seed that has 0.7 alone would pull its strategy down."""
+    values = np.array([0.0, 1.0]) + np.random.default_rng(3).normal(0, 0.005, (2, 5, 2))
+    values[0, :2, 1] = np.nan
+    result = equivalent(unpaired(values), INDICATOR, "iterative", "optimal", margin=1.1)
+    overall = result.table.iloc[0]
+    assert overall["effect"] == pytest.approx(10 ** (values[0, 2:].mean() - values[1].mean()))
+    assert result.outcome == "supported"
+    assert result.table[["n", "excluded"]].to_numpy().tolist() == [[3, 2], [5, 0], [3, 2]]
+    assert "seed 0 of iterative over all sparsities: no usable run at 0.8" in result.excluded
+    values[0, 2:, 0] = np.nan
+    nothing = equivalent(unpaired(values), INDICATOR, "iterative", "optimal", margin=1.1)
+    assert (nothing.outcome, nothing.table.iloc[0]["n"]) == ("undecided (too few seeds)", 0)
+    assert "0 seeds). No estimate (no interval below three seeds)." in nothing.verdict
+
+
+def test_missing_runs_of_pairs_do_not_move_the_mean_over_sparsities() -> None:
+    values = close(6) + np.array([0.0, 1.0])[:, None]
+    values[:3, 1, 0] = np.nan
+    result = equivalent(in_memory(values), INDICATOR, "iterative", "optimal", margin=1.1)
+    differences = values[..., 0] - values[..., 1]
+    assert result.table["effect"].iloc[0] == pytest.approx(10 ** np.nanmean(differences, axis=1).mean())
+    assert result.outcome == "supported"
+
+
 @pytest.mark.parametrize(
     ("margin", "scale"), [(1.0, "log"), (0.9, "log"), (0.0, "raw"), (-1.0, "raw"), (math.inf, "log")]
 )
