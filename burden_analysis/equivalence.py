@@ -17,6 +17,7 @@ from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted, left_out, p_in_words
 from burden_analysis.rows import as_table, finite, make_row
 from burden_analysis.statistics import Equivalence, holm, tost, tost_two_sample
+from burden_analysis.statistics.level import check_alpha
 from burden_analysis.tables import Printed
 from recorders.contract import InputError
 
@@ -124,7 +125,7 @@ def equivalent(
         Smallest effect that would matter. On the log scale a ratio above 1: 1.1 stands for 1/1.1 to 1.1. On the raw
         scale a difference above 0.
     window, scale, paired_by, alpha
-        As in `compare_strategies`. Without a shared seed the test is Welch's.
+        As in `compare_strategies`; alpha is below one half. Without a shared seed the test is Welch's.
 
     Returns
     -------
@@ -138,8 +139,9 @@ def equivalent(
     Raises
     ------
     InputError
-        As `compare_strategies`, and for a margin that is none.
+        As `compare_strategies`, and for a margin or a level that is none.
     """
+    check_alpha(alpha)
     if not margin > (1 if scale == "log" else 0) or math.isinf(margin):
         kind = "ratio above 1, such as 1.1" if scale == "log" else "difference above 0"
         raise InputError(f"margin {margin:g} declares nothing on the {scale} scale: give a {kind}")

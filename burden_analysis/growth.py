@@ -18,6 +18,7 @@ from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words
 from burden_analysis.rows import as_table, finite, make_row
 from burden_analysis.statistics import holm, one_sided_p, sign_flip
+from burden_analysis.statistics.level import check_alpha
 from burden_analysis.tables import Printed
 from recorders.contract import InputError
 
@@ -145,8 +146,10 @@ def late_growth(
     Raises
     ------
     InputError
-        A strategy is missing, no seed has both, a window above one half, or values without a logarithm.
+        A strategy is missing, no seed has both, a window above one half, a level that is none, or values without a
+        logarithm.
     """
+    check_alpha(alpha)
     found, excluded = growth_cells(dataset, indicator, window, scale)
     rows = growth_rows(found, scale, alpha)
     table = as_table([*rows, *_described(found, scale, alpha)])

@@ -21,6 +21,7 @@ from burden_analysis.growth import growth_cells, growth_outcome, growth_rows
 from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted
 from burden_analysis.rows import as_table, finite
+from burden_analysis.statistics.level import check_alpha
 from burden_analysis.strategy_tests import claim_rows, strategy_outcome
 from burden_analysis.tables import Printed
 from burden_analysis.unpaired_tests import unpaired_claim_rows, unpaired_outcome
@@ -123,8 +124,9 @@ def robustness(dataset: xr.Dataset, claim: str = "C1", *, alpha: float = 0.05) -
     Raises
     ------
     InputError
-        Another claim, or a strategy that the study does not have.
+        Another claim, a strategy that the study does not have, or a level that is none.
     """
+    check_alpha(alpha)
     if claim not in _CLAIMS:
         raise unknown_name("claim", claim, _CLAIMS)
     asked = _CLAIMS[claim]

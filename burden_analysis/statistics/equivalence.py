@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
+from burden_analysis.statistics.level import check_alpha
 from burden_analysis.statistics.ranks import complete_blocks
 from recorders.contract import InputError
 
@@ -67,12 +68,13 @@ def tost(differences: npt.ArrayLike, margin: float, *, alpha: float = 0.05) -> E
     Raises
     ------
     InputError
-        A margin that is not positive.
+        A margin that is not positive, or a level that is none.
 
     References
     ----------
     Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure. J. Pharmacokin. Biopharm. 15, 657-680.
     """
+    check_alpha(alpha)
     _check(margin)
     kept, excluded = complete_blocks(differences)
     n = len(kept)
@@ -107,8 +109,9 @@ def tost_two_sample(first: npt.ArrayLike, second: npt.ArrayLike, margin: float, 
     Raises
     ------
     InputError
-        A margin that is not positive.
+        A margin that is not positive, or a level that is none.
     """
+    check_alpha(alpha)
     _check(margin)
     (a, lost), (b, gone) = complete_blocks(first), complete_blocks(second)
     n, excluded = min(len(a), len(b)), lost + gone

@@ -229,3 +229,15 @@ def test_robustness_of_one_seed_of_unpaired_seeds_and_of_other_claims() -> None:
     c2 = robustness(study(grid(6), ordered, growing), "C2")
     assert c2.array.indicator.to_numpy().tolist() == list(WEIGHT_NORMS)
     assert (c2.table["outcome"] == "supported").all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, 0.5, 5.0, math.nan])
+def test_a_level_that_is_none_is_refused_first(alpha: float) -> None:
+    ds = study(grid(3), ordered, growing)
+    for judge in (
+        lambda: late_growth(ds, alpha=alpha),
+        lambda: robustness(ds, "C1", alpha=alpha),
+        lambda: robustness(ds, "C2", alpha=alpha),
+    ):
+        with pytest.raises(InputError, match="is no level of a test"):
+            judge()

@@ -16,7 +16,7 @@ from test_comparison_unpaired import unpaired
 
 from burden_analysis import compare_sparsities, compare_strategies, detectable_effect, equivalent, seeds_needed
 from burden_analysis.power import seeds_allow, spread
-from burden_analysis.statistics import holm, paired_power
+from burden_analysis.statistics import holm, paired_power, tost, tost_two_sample
 from recorders.contract import InputError
 
 INDICATOR = "gradient_mean_abs"
@@ -97,6 +97,20 @@ def test_missing_runs_of_pairs_do_not_move_the_mean_over_sparsities() -> None:
 def test_a_margin_must_declare_something(margin: float, scale: str) -> None:
     with pytest.raises(InputError, match="declares nothing"):
         equivalent(in_memory(close(4)), INDICATOR, "iterative", "optimal", margin=margin, scale=scale)
+
+
+NO_LEVELS = [0.0, -0.1, 0.5, 0.7, 5.0, math.nan]
+
+
+@pytest.mark.parametrize("alpha", NO_LEVELS)
+def test_a_level_is_between_zero_and_one_half(alpha: float) -> None:
+    for test in (
+        lambda: equivalent(in_memory(close(4)), INDICATOR, "iterative", "optimal", margin=1.1, alpha=alpha),
+        lambda: tost([0.1, 0.2, 0.3], 1.0, alpha=alpha),
+        lambda: tost_two_sample([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1.0, alpha=alpha),
+    ):
+        with pytest.raises(InputError, match="is no level of a test"):
+            test()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
