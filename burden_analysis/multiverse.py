@@ -85,12 +85,15 @@ class Robustness(Printed):
     def _dropped(self, whole: pd.DataFrame) -> str:
         keys = list(_DIMS[:3])
         both = self.table[self.table["dropped"] != WHOLE].merge(whole, on=keys, suffixes=("", "_whole"))
+        if (whole["outcome"] == NOT_JUDGED).all():
+            return "Nothing could be judged, so no seed was left out."
         if both.empty:
             return "With one seed none can be left out."
         changed = both[both["outcome"] != both["outcome_whole"]]
-        otherwise = changed[changed["outcome"] != Outcome.UNDECIDED].drop_duplicates(keys)
+        otherwise = changed[~changed["outcome"].isin([Outcome.UNDECIDED, NOT_JUDGED])].drop_duplicates(keys)
+        lost = f" or {NOT_JUDGED}" if (changed["outcome"] == NOT_JUDGED).any() else ""
         changed = changed.drop_duplicates(keys)
-        only = f" ({len(changed) - len(otherwise)} only to undecided)" if len(changed) else ""
+        only = f" ({len(changed) - len(otherwise)} only to undecided{lost})" if len(changed) else ""
         return f"Leaving out one seed changes the outcome of {len(changed)} of them{only}."
 
     def to_json(self) -> str:
@@ -119,7 +122,7 @@ def robustness(dataset: xr.Dataset, claim: str = "C1", *, alpha: float = 0.05) -
     -------
     Robustness
         A definition that a study does not allow (an indicator that was not recorded, a logarithm of zero) is ``not
-        judged``, with the reason.
+        judged``, with the reason. Leaving a seed out also leaves out the sparsities that only it made comparable.
 
     Raises
     ------
@@ -138,20 +141,35 @@ def robustness(dataset: xr.Dataset, claim: str = "C1", *, alpha: float = 0.05) -
         try:
             found = asked.arrange(dataset, indicator, window, scale, paired)
         except InputError as error:
-            rows.append(
-                definition | {"dropped": WHOLE, "outcome": NOT_JUDGED, "p": math.nan, "n": 0, "reason": str(error)}
-            )
+            rows.append(definition | {"dropped": WHOLE} | _not_judged(error))
             continue
         for dropped in (WHOLE, *found.seeds) if len(found.seeds) > 1 else (WHOLE,):
-            outcome, deciding = asked.judge(_without(found, dropped), scale, alpha, paired)
-            rows.append(definition | {"dropped": str(dropped), "outcome": outcome.value, **deciding, "reason": ""})
+            rows.append(definition | {"dropped": str(dropped)} | _judged(asked, found, dropped, scale, alpha, paired))
     table = pd.DataFrame(rows, columns=[*_DIMS, "outcome", "p", "n", "reason"])
     return Robustness(claim, table, _as_array(table, claim))
 
 
-def _without(found: Cells, dropped: Any) -> Cells:
-    keep = [k for k, seed in enumerate(found.seeds) if dropped == WHOLE or seed != dropped]
-    return replace(found, grid=found.grid[keep], seeds=tuple(found.seeds[k] for k in keep))
+def _judged(asked: _Claim, found: Cells, dropped: Any, scale: str, alpha: float, paired: bool) -> dict[str, Any]:
+    try:
+        left = found if dropped == WHOLE else _without(found, dropped, paired)
+    except InputError as error:
+        return _not_judged(error)
+    outcome, deciding = asked.judge(left, scale, alpha, paired)
+    return {"outcome": outcome.value, **deciding, "reason": ""}
+
+
+def _not_judged(error: InputError) -> dict[str, Any]:
+    return {"outcome": NOT_JUDGED, "p": math.nan, "n": 0, "reason": str(error)}
+
+
+def _without(found: Cells, dropped: Any, paired: bool) -> Cells:
+    """Leave a seed out, and with it the sparsities that only this seed made comparable."""
+    keep = [k for k, seed in enumerate(found.seeds) if seed != dropped]
+    return _comparable(replace(found, grid=found.grid[keep], seeds=tuple(found.seeds[k] for k in keep)), paired)
+
+
+def _comparable(found: Cells, paired: bool) -> Cells:
+    return (with_full_blocks(found, "seed") if paired else with_all_strategies(found))[0]
 
 
 def _as_array(table: pd.DataFrame, claim: str) -> xr.DataArray:
@@ -170,8 +188,7 @@ def _as_array(table: pd.DataFrame, claim: str) -> xr.DataArray:
 
 def _arrange_order(dataset: xr.Dataset, indicator: str, window: float, scale: str, paired: bool) -> Cells:
     kept, _ = complete_runs(dataset, ORDER)
-    found = cells(kept, endpoint(kept, indicator, window, scale), ORDER)
-    return (with_full_blocks(found, "seed") if paired else with_all_strategies(found))[0]
+    return _comparable(cells(kept, endpoint(kept, indicator, window, scale), ORDER), paired)
 
 
 def _judge_order(found: Cells, scale: str, alpha: float, paired: bool) -> tuple[Outcome, dict[str, Any]]:

@@ -214,6 +214,49 @@ def test_robustness_counts_what_a_left_out_seed_changes() -> None:
     assert (found.array.sel(indicator="dense_gradient_norm_mean", scale="log") == 0).all()
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_leaving_a_seed_out_redoes_the_analysis(paired: bool) -> None:
+    """At 0.8 a single seed makes the strategies comparable; without it that sparsity leaves too."""
+    runs = [
+        r | {"seed": r["seed"] + (0 if paired else 10 * i)}
+        for i, s in enumerate(RANK)
+        for r in grid(6 if paired else 4, (s,), (0.7, 0.8))
+    ]
+    for r in runs:
+        if r["strategy"] == "random" and r["sparsity"] == 0.8 and r["seed"] % 10:
+            r["status"] = "failed"
+
+    def gradient(run: dict[str, Any], record: int) -> float:
+        reverse = run["sparsity"] == 0.8 and run["strategy"] == "iterative"
+        return (99.0 if reverse else RANK[run["strategy"]]) * (1 + 0.01 * (run["seed"] % 10))
+
+    ds = study(runs, gradient, growing)
+    table = robustness(ds).table
+    for row in table[table["indicator"] == GRADIENT_MAGNITUDES[0]].to_dict("records"):
+        part = ds if row["dropped"] == "none" else ds.isel(run=np.flatnonzero(ds.seed != int(row["dropped"])))
+        c = compare_strategies(part, row["indicator"], window=row["window"], scale=row["scale"])
+        assert (c.outcome, c.table["p"].iloc[0], c.table["n"].iloc[0]) == (row["outcome"], row["p"], row["n"])
+    assert table["outcome"].nunique() > 1
+
+
+def test_a_seed_without_which_nothing_is_left_is_not_judged() -> None:
+    apart = [r | {"seed": 10 * "ior".index(r["strategy"][0])} for r in grid(1, sparsities=(0.7,))]
+    found = robustness(study(apart, ordered, growing))
+    without = found.table[found.table["dropped"] != "none"]
+    assert (without["outcome"] == "not judged").all()
+    assert without["reason"].str.contains("no sparsity has a complete run of all").all()
+    assert "(16 only to undecided or not judged)." in found.verdict
+    assert (found.array.sel(dropped="0") == 0).all()
+
+
+def test_robustness_where_nothing_can_be_judged() -> None:
+    ds = study(grid(5), lambda r, k: 1.0, growing).drop_vars([f"{name}_mean" for name in MEASURES])
+    found = robustness(ds)
+    assert found.verdict.endswith(
+        "= 16 definitions: not judged in 16. Nothing could be judged, so no seed was left out."
+    )
+
+
 def test_robustness_of_one_seed_of_unpaired_seeds_and_of_other_claims() -> None:
     single = robustness(study(grid(1), ordered, growing))
     assert single.array.sizes["dropped"] == 1
