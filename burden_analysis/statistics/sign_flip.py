@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import permutation_test
 
-from burden_analysis.statistics.ranks import complete_blocks
+from burden_analysis.statistics.ranks import complete_blocks, rounded
 from burden_analysis.statistics.result import PermutationResult
 
 
@@ -20,7 +20,8 @@ def sign_flip(
     Parameters
     ----------
     differences : array_like, shape (pair,)
-        Paired differences; NaN where one of the pair is missing.
+        Paired differences; NaN where one of the pair is missing. Rounded to 12 significant digits of the largest, so
+        that patterns with one sum are tied in whatever order it is summed.
     two_sided : bool, default True
         Test for any difference; otherwise that the mean is above zero.
     resamples : int, default 100_000
@@ -37,11 +38,12 @@ def sign_flip(
     n = len(kept)
     if n == 0:
         return PermutationResult(math.nan, math.nan, 0, excluded, 1.0)
+    whole = rounded(kept)
     p = 1.0
-    if np.any(kept != 0) and n > 1:
+    if np.any(whole != 0) and n > 1:
         p = float(
             permutation_test(
-                (kept,),
+                (whole,),
                 np.mean,
                 permutation_type="samples",
                 alternative="two-sided" if two_sided else "greater",
