@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from burden_analysis.compression_rows import OVERALL, RATIO
+from burden_analysis.families import smallest_adjusted
 from burden_analysis.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def compression_outcome(table: pd.DataFrame, unit: str, alpha: float) -> Outcome
         return Outcome.CONTRADICTED
     if winning(table, unit, alpha):
         return Outcome.SUPPORTED
-    least = ratios.groupby("scope").agg(n=("n", "min"), p=("attainable_p", "max"), tests=("p", "size"))
-    if (least["n"] < _UNITS).any() or (least["tests"] * least["p"] > alpha).any():
+    beyond = any((smallest_adjusted(ratios[ratios["scope"] == s]) > alpha).any() for s in scopes)
+    if (ratios["n"] < _UNITS).any() or beyond:
         return Outcome.UNDECIDED
     return Outcome.NOT_SUPPORTED
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from burden_analysis.compression_outcome import way, winning
 from burden_analysis.compression_rows import BEST, BEST_WINS, EQUIVALENT, OVERALL, RATIO, SLOPE, TREND
+from burden_analysis.families import smallest_adjusted
 from burden_analysis.phrases import counted, family, left_out, p_in_words
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _significance(row: pd.Series[Any], alpha: float, *, adjusted: bool = True) -
 
 
 def _reach(effect: CompressionEffect, units: pd.DataFrame) -> str:
-    smallest = (len(units) * units["attainable_p"]).clip(upper=1.0)
+    smallest = smallest_adjusted(units)
     short = units[smallest > effect.alpha]
     if len(short) == len(units):
         n = counted(units["n"].max(), effect.unit)

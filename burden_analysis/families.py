@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from burden_analysis.statistics import holm
+
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 JOINT = "gate: Page over all sparsities"
@@ -35,6 +39,22 @@ def at_sparsity(sparsity: float) -> str:
 def gated(family: str, p_adjusted: float) -> str:
     """Name the family of a test, or say that its gate was closed: it then has no adjusted p."""
     return CLOSED if math.isnan(p_adjusted) else family
+
+
+def smallest_adjusted(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Smallest Holm-adjusted p that each test of a family can give, all others being as small as they can be.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        One family, with ``p`` (NaN for a test that was not made) and ``attainable_p``; n may differ between tests.
+
+    Returns
+    -------
+    array, shape (test,)
+        Never above the ``p_adjusted`` that was found, since Holm's adjustment rises with every p. NaN where not made.
+    """
+    return holm(rows["attainable_p"].where(rows["p"].notna()))
 
 
 def reversed_pairs(table: pd.DataFrame, neutral: float) -> list[str]:

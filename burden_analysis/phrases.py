@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 _NAMED = 5  # runs left out that are named; the others are counted
 
 
-def significance(row: pd.Series[Any], alpha: float, tests: int) -> str:
-    """Say what an adjusted p means; where a family of so many tests could not reach alpha, say that instead."""
+def significance(row: pd.Series[Any], alpha: float, smallest: float) -> str:
+    """Say what an adjusted p means; where the smallest that it could have been is above alpha, say that instead."""
     if row["p_adjusted"] <= alpha:
         return f"significant (adjusted {p_in_words(row['p_adjusted'])})"
-    smallest = min(1.0, tests * row["attainable_p"])
     if smallest > alpha:
         return f"could not reach {alpha:g} (smallest adjusted p {smallest:.2g})"
     return f"not significant (adjusted {p_in_words(row['p_adjusted'])})"

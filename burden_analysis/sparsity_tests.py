@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burden_analysis.effects import SPARSITY_STEP, detectable, paired_effect, slopes_over_sparsity
-from burden_analysis.families import FALLING, RISING, SLOPE
+from burden_analysis.families import FALLING, RISING, SLOPE, smallest_adjusted
 from burden_analysis.outcome import Outcome
 from burden_analysis.rows import as_table, make_row
 from burden_analysis.statistics import holm, page_trend, sign_flip
@@ -76,6 +76,6 @@ def sparsity_outcome(table: pd.DataFrame, alpha: float) -> Outcome:
         return Outcome.CONTRADICTED
     if (rising["p_adjusted"] <= alpha).all():
         return Outcome.SUPPORTED
-    if (rising["n"] < 3).any() or (len(rising) * rising["attainable_p"] > alpha).any():
+    if (rising["n"] < 3).any() or (smallest_adjusted(rising) > alpha).any():
         return Outcome.UNDECIDED
     return Outcome.NOT_SUPPORTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from burden_analysis.families import AGAINST, UNPAIRED_JOINT, UNPAIRED_TREND, reversed_pairs
+from burden_analysis.families import AGAINST, UNPAIRED_JOINT, UNPAIRED_TREND, reversed_pairs, smallest_adjusted
 from burden_analysis.outcome import Outcome
 from burden_analysis.phrases import counted, effect_in_words, family, p_in_words, significance
 from burden_analysis.unpaired_tests import NO_DELTA
@@ -81,7 +81,8 @@ def _by_sparsity(c: Comparison) -> str:
     trends = family(c.table, UNPAIRED_TREND)
     if trends.empty:
         return "Gate closed: sparsities and pairs were not tested one by one."
-    listed = "; ".join(f"{row['scope']}: {significance(row, c.alpha, len(trends))}" for _, row in trends.iterrows())
+    rows = zip(trends.iterrows(), smallest_adjusted(trends), strict=True)
+    listed = "; ".join(f"{row['scope']}: {significance(row, c.alpha, smallest)}" for (_, row), smallest in rows)
     return f"Jonckheere–Terpstra per sparsity (Holm over {len(trends)}): {listed}."
 
 

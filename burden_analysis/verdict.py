@@ -19,6 +19,7 @@ from burden_analysis.families import (
     no_effect,
     pair_name,
     reversed_pairs,
+    smallest_adjusted,
 )
 from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words, significance
 from burden_analysis.probe import PROBE_INDICATORS
@@ -114,7 +115,10 @@ def _by_sparsity(c: Comparison) -> str:
         return "Gate closed: sparsities and pairs were not tested one by one."
     return (
         f"Page's test per sparsity (Holm over {len(pages)}): "
-        + "; ".join(f"{row['scope']}: {significance(row, c.alpha, len(pages))}" for _, row in pages.iterrows())
+        + "; ".join(
+            f"{row['scope']}: {significance(row, c.alpha, smallest)}"
+            for (_, row), smallest in zip(pages.iterrows(), smallest_adjusted(pages), strict=True)
+        )
         + "."
     )
 
@@ -123,7 +127,7 @@ def _pairs(c: Comparison) -> str:
     pairs = family(c.table, PAIRS)
     if pairs.empty:
         return ""
-    smallest = min(1.0, len(pairs) * pairs["attainable_p"].min())
+    smallest = smallest_adjusted(pairs).min()
     if smallest > c.alpha:
         return (
             f"No pair at a single sparsity could reach {c.alpha:g}: the smallest adjusted sign-flip p over "
@@ -181,14 +185,15 @@ def _contrasts(c: Comparison) -> list[str]:
 def _sparsities(c: Comparison) -> list[str]:
     rising, slopes, falling = (family(c.table, name) for name in (RISING, SLOPE, FALLING))
     parts = []
-    for (_, up), (_, slope), (_, down) in zip(rising.iterrows(), slopes.iterrows(), falling.iterrows(), strict=True):
+    rows = (rising.iterrows(), slopes.iterrows(), falling.iterrows(), smallest_adjusted(rising))
+    for (_, up), (_, slope), (_, down), smallest in zip(*rows, strict=True):
         n = int(up["n"])
         if n == 1:
             told = f"no inference is possible with one {c.paired_by}"
         elif down["p_adjusted"] <= c.alpha:
             told = f"significant fall (adjusted {p_in_words(down['p_adjusted'])})"
         else:
-            told = significance(up, c.alpha, len(rising))
+            told = significance(up, c.alpha, smallest)
         text = f"{up['scope']}: {told}, L = {up['statistic']:g}, {slope['question']} {effect_in_words(slope)}"
         if up["p_adjusted"] > c.alpha and n > 2:
             text += f" (80 % power for {slope['detectable']:.3g})"

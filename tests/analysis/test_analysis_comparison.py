@@ -248,6 +248,18 @@ def test_sparsities_rise_or_fall() -> None:
     assert set(compare_sparsities(thin).table["scope"]) == {"iterative", "random"}
 
 
+def test_what_holm_lets_a_strategy_of_few_seeds_reach() -> None:
+    runs = [r for r in grid(6) if r["strategy"] != "random" or r["seed"] < 2]
+    rising = compare_sparsities(study(runs, lambda r: r["sparsity"]))
+    assert rows(rising, RISING).set_index("scope")["p_adjusted"]["random"] == pytest.approx(
+        1 / 36
+    )  # the last step: × 1
+    assert rising.outcome == "supported"
+    c = compare_sparsities(study(runs, lambda r: 7 - r["seed"] + r["sparsity"] * (1 - 2 * (r["seed"] == 1))))
+    assert "random: not significant" in c.verdict
+    assert "could not reach" not in c.verdict
+
+
 def test_paired_by_another_coordinate() -> None:
     ds = study(grid(4)).assign_coords(pair=("run", [f"p{r['seed']}" for r in grid(4)]))
     c = compare_strategies(ds, paired_by="pair")
