@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,30 @@ def test_identical_curves_have_a_band_without_width() -> None:
         band = simultaneous_band(np.ones((n, 6)))
         np.testing.assert_array_equal(band.centre, 1)
         np.testing.assert_array_equal(band.half, 0)
+
+
+def test_a_record_without_spread_beside_others_has_no_width() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 5))
+    values[:, 2] = 0.1  # whose mean over seven is not 0.1
+    band = simultaneous_band(values, level=0.99)
+    assert band.half[2] == 0
+    assert (np.delete(band.half, 2) > 0).all()
+    np.testing.assert_allclose(
+        np.delete(band.half, 2), simultaneous_band(np.delete(values, 2, axis=1), level=0.99).half
+    )
+
+
+def test_differences_of_two_values_have_no_band() -> None:
+    """Three of six on either side: a pattern that turns these three makes a record constant, with an infinite t."""
+    sides = [c for c in combinations(range(6), 3) if 0 in c][:4]  # four of 32 patterns: more than 5 %
+    values = np.array([[2.0 if seed in side else 1.0 for side in sides] + [1.5] for seed in range(6)])
+    band = simultaneous_band(values)
+    np.testing.assert_array_equal(band.centre, 1.5)
+    assert np.isnan(band.half).all()
+    assert band.method == "no band: infinite max-|t| over 5 records, 32 sign flips"
+    one = simultaneous_band(values[:, [0, 4]])  # one of 32 patterns
+    assert np.isfinite(one.half).all()
+    assert one.half[1] == 0
 
 
 @pytest.mark.parametrize("n", [3, 5, 6, 10])
