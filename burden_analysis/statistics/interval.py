@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 BCA_FROM = 8  # seeds; below, the bootstrap distribution has too few distinct values
 _INTERVAL_FROM = 3  # two seeds give one degree of freedom: an interval nobody should read
 _RESAMPLES = 9999
+_EQUAL = 1e-12  # a standard error below this share of the values is rounding
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,18 @@ def resampling_interval(
 
 def _jackknife_t(statistic: Callable[..., Any], values: Sequence[Floats], level: float) -> Interval:
     whole = float(statistic(*values, axis=-1))
-    variances, freedoms = [], []
+    variances, freedoms, largest = [], [], abs(whole)
     for position, sample in enumerate(values):
         n = len(sample)
         left_out = sample[np.arange(n - 1) + (np.arange(n - 1) >= np.arange(n)[:, None])]
         others = [np.broadcast_to(other, (n, len(other))) for other in values]
         others[position] = left_out
         pseudo = n * whole - (n - 1) * np.asarray(statistic(*others, axis=-1))
+        largest = max(largest, float(np.abs(pseudo).max()))
         variances.append(float(pseudo.var(ddof=1)) / n)
         freedoms.append(n - 1)
     total = sum(variances)
-    if total <= 1e-24 * max(1.0, whole**2):
+    if math.sqrt(total) <= _EQUAL * largest:  # relative, so that units do not matter
         return Interval(math.nan, math.nan, "no interval: the statistic does not vary between seeds")
     freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
     half = float(student.ppf((1 + level) / 2, freedom)) * math.sqrt(total)

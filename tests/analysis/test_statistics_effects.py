@@ -160,6 +160,14 @@ def test_without_variation_there_is_no_interval(n: int) -> None:
     assert rank_biserial(np.zeros(n)).effect == 0
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e-13, 1.0, 1e13, 1e30])
+def test_intervals_do_not_depend_on_the_unit(unit: float) -> None:
+    values = np.array([1.0, 2.0, 4.0, 7.0, 8.0])
+    plain, scaled = interquartile_mean(values), interquartile_mean(values * unit)
+    assert (scaled.low / unit, scaled.high / unit) == pytest.approx((plain.low, plain.high))
+    assert math.isnan(interquartile_mean(np.full(5, 0.1) * unit).low)
+
+
 def test_missing_values_are_left_out_and_counted() -> None:
     values = [1.0, np.nan, 2.0, 4.0]
     assert (rank_biserial(values).n, rank_biserial(values).excluded) == (3, 1)
