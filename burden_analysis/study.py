@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 import zarr
 from zarr.errors import GroupNotFoundError, ZarrUserWarning
@@ -41,7 +42,8 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         Dimensions ``run``, ``record``, ``parameter``, ``layer``, ``update``; coordinates and variables as in
         `recorders.contract`, with ``recording`` added on ``run``. A run that went on in further recordings is one run.
         Several recordings are joined on the sorted union of
-        their committed steps (coordinate ``step`` on ``record``). Whatever a run has not committed is NaN.
+        their committed steps (coordinate ``step`` on ``record``). Whatever a run has not committed is NaN; a recording
+        without a single record adds its runs and no steps.
         ``attrs["recordings"]`` maps each recording to its ``config`` and ``provenance``.
 
     Raises
@@ -55,7 +57,7 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         names = _recording_names(root)
         if not names:
             raise InputError(f"{os.fspath(store)} holds no recordings yet: record one first")
-        parts = stitch({name: read_recording(root, name) for name in _chosen(names, recordings)})
+        parts = stitch({name: _with_steps(read_recording(root, name)) for name in _chosen(names, recordings)})
     labelled = {k: d.assign_coords(recording=("run", [k] * d.sizes["run"])) for k, d in parts.items()}
     dataset = union(labelled) if len(labelled) > 1 else next(iter(labelled.values()))
     dataset.attrs = {
@@ -112,6 +114,11 @@ def _recording_names(root: zarr.Group) -> list[str]:
         keys = sorted(root.group_keys())
     aside = {k[1:].removesuffix(".old") for k in keys if k.startswith(".") and k.endswith(".old")}
     return sorted({k for k in keys if not k.startswith(".")} | aside)
+
+
+def _with_steps(recording: xr.Dataset) -> xr.Dataset:
+    """Give a recording without a single record, which lost its empty arrays when it was compacted, zero steps."""
+    return recording if "step" in recording else recording.assign_coords(step=("record", np.empty(0, np.int64)))
 
 
 def _chosen(names: list[str], asked: str | Iterable[str] | None) -> list[str]:

@@ -158,6 +158,11 @@ class Recorder:
         ----------
         failure : str
             Why the run failed; empty when it ended as it should.
+
+        Raises
+        ------
+        InputError
+            Not one step was recorded; the run is marked as failed.
         """
         if self._closed:
             return
@@ -166,6 +171,11 @@ class Recorder:
             self._finish(failure)
             compact(self._store, self._name)
             consolidate(self._store)
+        if not (failure or self._monitor.records):
+            raise InputError(
+                f"run {self._name!r} of {self._store} has no record: the recorded optimizer took no step before the "
+                "recorder was closed; check the loop and its data, then record the run again with exist='overwrite'"
+            )
 
     def __enter__(self) -> Recorder:
         return self
@@ -315,8 +325,8 @@ class Recorder:
             steps = self._steps[: self._monitor.records].copy()
             steps[-1] = min(steps[-1], self.step)
             self._writer.write_steps(steps)
-        if failure:
-            self._writer.set_status(0, Status.FAILED, failure)
+        if failure or not self._monitor.records:
+            self._writer.set_status(0, Status.FAILED, failure or "the optimizer took no step")
         elif self._monitor.diverged[0]:
             self._writer.set_status(0, Status.DIVERGED, "loss or gradients are not finite")
         else:

@@ -69,6 +69,21 @@ def test_a_study_without_any_record_opens(store: Path) -> None:
     assert len(missing_runs(ds)) == 9
 
 
+def test_a_compacted_recording_without_a_record_adds_its_runs_and_no_steps(store: Path) -> None:
+    """Stores of older versions hold such recordings: compaction left out whatever was empty."""
+    write_recording(store, grid(1))
+    write_recording(store, [grid(1)[0] | {"run_id": "empty", "written": 0}], name="empty")
+    group = zarr.open_group(store / "empty", mode="r+")
+    for name in [n for n, a in group.arrays() if {"record", "update"} & set(a.metadata.dimension_names)]:
+        del group[name]
+    assert open_study(store, recordings="empty").sizes["record"] == 0
+    ds = open_study(store)
+    assert ds.sizes["run"] == 10
+    assert ds.records_written.sel(run=ds.recording == "empty").values.tolist() == [0]
+    assert ds.gradient_norm[ds.recording == "empty"].isnull().all()
+    np.testing.assert_array_equal(ds.step, open_study(store, recordings="fig2").step)
+
+
 def test_missing_runs_lists_what_has_not_finished(store: Path) -> None:
     states = ["complete", "diverged", "running", "failed", "planned"]
     runs = [r | {"status": s, "status_reason": f"why {s}"} for r, s in zip(grid(1), states, strict=False)]

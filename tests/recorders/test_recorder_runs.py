@@ -34,6 +34,34 @@ def test_a_failed_loop_keeps_its_records_and_its_reason(tmp_path: Path) -> None:
         assert np.isfinite(dataset.gradient_norm[0, :2]).all()
 
 
+def test_a_run_without_a_step_is_failed_and_leaves_the_store_readable(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    message = r"^run 'mine-s0\.5-seed0' of .* has no record: .* took no step"
+    with pytest.raises(InputError, match=message), Recorder(store, model, optimizer, run=RUN):
+        pass
+    assert not list(tmp_path.glob(".*.lock"))
+    study = open_study(store)
+    assert (study.sizes["run"], study.sizes["record"]) == (1, 0)
+    assert (study.status.item(), study.status_reason.item()) == ("failed", "the optimizer took no step")
+    with Recorder(store, model, optimizer, run=RUN | {"seed": 1}, interval=2) as recorder:
+        train(model, optimizer, 4, recorder)
+    study = open_study(store)
+    assert study.records_written.values.tolist() == [0, 2]
+    assert study.step.values.tolist() == [2, 4]
+    with Recorder(store, model, optimizer, run=RUN, exist="resume") as recorder:
+        train(model, optimizer, 1, recorder)
+    assert open_study(store).status.values.tolist() == ["complete", "complete"]
+
+
+def test_an_error_before_the_first_step_is_the_reason(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ZeroDivisionError), Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN):
+        raise ZeroDivisionError("too bad")
+    assert open_study(tmp_path / "s.zarr").status_reason.item() == "ZeroDivisionError: too bad"
+
+
 def test_nan_losses_are_recorded_as_they_are_and_marked(tmp_path: Path) -> None:
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e38)
