@@ -73,7 +73,8 @@ def compare_strategies(
           lower (its endpoints averaged over sparsities within a seed);
         - ``supported``: the joint Page test is significant, and no adjacent pair's estimate over sparsities is
           reversed;
-        - ``undecided (too few seeds)``: fewer than three seeds, or the joint test could not reach alpha with these;
+        - ``undecided (too few seeds)``: one seed (whatever its p), fewer than three without the above, or the joint
+          test could not reach alpha with these;
         - ``not supported (could have been seen)``: anything else.
 
         Under no difference, each of the first two has a probability of at most alpha (the second family by t tests).
@@ -153,7 +154,8 @@ def compare_sparsities(
 
         - ``contradicted``: in some strategy Page's test of the falling order is significant (Holm over strategies);
         - ``supported``: Page's test of the rising order is significant in every strategy (Holm);
-        - ``undecided (too few seeds)``: some strategy has fewer than three seeds, or could not reach alpha after Holm;
+        - ``undecided (too few seeds)``: some strategy has one seed (whatever its p), fewer than three without the
+          above, or could not reach alpha after Holm;
         - ``not supported (could have been seen)``: anything else.
 
     Raises

@@ -51,7 +51,7 @@ def interaction_rows(found: Cells, scale: str, alpha: float) -> Rows:
 
 def _slope_rows(found: Cells, unusable: str, scale: str, alpha: float) -> Rows:
     sparsities = np.array(found.sparsities)
-    slopes = [slopes_over_sparsity(sparsities, found.grid[:, :, k]) for k in range(len(found.strategies))]
+    slopes = list(slopes_over_sparsity(sparsities, found.grid.transpose(2, 0, 1)))
     joint = friedman_exact(np.array(slopes).T)
     method = f"{joint.method}; mixed model not usable: {unusable}"
     values = {"p_adjusted": joint.p, "effect": kendalls_w(joint, len(slopes)), "method": method}

@@ -141,6 +141,8 @@ def strategy_outcome(table: pd.DataFrame, scale: str, alpha: float) -> Outcome:
     """
     joint = table[table["family"] == JOINT].iloc[0]
     against = table[table["family"] == AGAINST]
+    if joint["n"] < 2:  # four strategies in one seed give p = 1/24, and still say nothing about other seeds
+        return Outcome.UNDECIDED
     if (against["p_adjusted"] <= alpha).any():
         return Outcome.CONTRADICTED
     if joint["p"] <= alpha and not reversed_pairs(table, no_effect(scale)):

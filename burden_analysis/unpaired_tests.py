@@ -84,7 +84,7 @@ def unpaired_claim_rows(found: Cells, alpha: float) -> Rows:
     claim, opposite = " < ".join(found.strategies), " < ".join(reversed(found.strategies))
     first = make_row(claim, EVERYWHERE, test, UNPAIRED_JOINT, joint, values={"p_adjusted": joint.p})
     rows = [make_row(opposite, EVERYWHERE, test, AGAINST, jonckheere_terpstra(groups[::-1]))]
-    means = _means_over_sparsities(groups)
+    means = _levels(groups)
     for (lower, higher), (below, above) in zip(pairwise(found.strategies), pairwise(means), strict=True):
         backwards = brunner_munzel(above, below, two_sided=False)
         size = cliffs_delta(below, above, level=1 - alpha)
@@ -112,12 +112,14 @@ def unpaired_outcome(table: pd.DataFrame, alpha: float) -> Outcome:
     Outcome
         One of the four.
     """
-    joint = table[table["family"] == UNPAIRED_JOINT].iloc[0]
-    if (table.loc[table["family"] == AGAINST, "p_adjusted"] <= alpha).any():
+    joint, against = table[table["family"] == UNPAIRED_JOINT].iloc[0], table[table["family"] == AGAINST]
+    if against["p"].isna().any():  # a strategy with one seed
+        return Outcome.UNDECIDED
+    if (against["p_adjusted"] <= alpha).any():
         return Outcome.CONTRADICTED
     if joint["p"] <= alpha and not reversed_pairs(table, NO_DELTA):
         return Outcome.SUPPORTED
-    few = table.loc[table["family"] == AGAINST, "detectable"].iloc[1:].isna().any()  # fewer than three seeds
+    few = against["detectable"].iloc[1:].isna().any()  # fewer than three seeds
     return Outcome.UNDECIDED if few or joint["attainable_p"] > alpha else Outcome.NOT_SUPPORTED
 
 
@@ -150,15 +152,19 @@ def _units(values: Floats) -> Floats:
     return values[np.isfinite(values).any(axis=1)]
 
 
-def _means_over_sparsities(groups: list[Floats]) -> list[Floats]:
-    """Mean per seed, in units of the last digit kept: whole numbers add up exactly, so equal means are ties.
+def _levels(groups: list[Floats]) -> list[Floats]:
+    """Mean per seed over the sparsities it has, of values from which each sparsity's own level was taken.
 
-    NaN for a seed that lacks a sparsity, since levels differ between sparsities.
+    A seed that lacks a sparsity is then neither lost nor moved by the level of the others. Summed as whole numbers of
+    the last digit kept: sums that are equal stay equal in any order. Scale and origin do not matter to ranks.
     """
     values = np.concatenate(groups)
-    missing = np.isnan(values)
-    whole = np.where(missing, np.nan, rounded(np.where(missing, 0.0, values).ravel()).reshape(values.shape))
-    return np.split(whole.mean(axis=1), np.cumsum([len(group) for group in groups])[:-1])
+    have, ends = np.isfinite(values), np.cumsum([len(group) for group in groups])[:-1]
+    whole = rounded(np.where(have, values, 0.0).ravel()).reshape(values.shape)
+    parts = zip(np.split(whole, ends), np.split(have, ends), strict=True)
+    centre = np.mean([np.where(known, part, 0.0).sum(axis=0) / known.sum(axis=0) for part, known in parts], axis=0)
+    means = (np.where(have, whole, 0.0).sum(axis=1) - have @ centre) / have.sum(axis=1)
+    return np.split(means, ends)
 
 
 def _detectable(below: Floats, above: Floats, alpha: float) -> float:

@@ -58,6 +58,8 @@ def _reason(c: Comparison) -> str:
         return f"Significant against it after Holm: {listed}."
     if c.outcome is Outcome.UNDECIDED:
         units = counted(joint["n"], c.paired_by)
+        if against["p"].isna().any():
+            return f"No inference is possible with one {c.paired_by} of a strategy."
         if joint["attainable_p"] <= c.alpha:
             return f"{units} leave a strategy with fewer than three: no effect that could have been seen can be told."
         return f"{units} cannot reach {c.alpha:g}: the smallest p is {joint['attainable_p']:.2g}."

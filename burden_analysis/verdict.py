@@ -23,6 +23,7 @@ from burden_analysis.families import (
 )
 from burden_analysis.phrases import counted, effect_in_words, family, left_out, p_in_words, significance
 from burden_analysis.probe import PROBE_INDICATORS
+from burden_analysis.statistics.ranks import rounded
 from burden_analysis.unpaired_verdict import unpaired_sentences
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _observed(c: Comparison, effects: pd.Series[float]) -> str:
     heights, names = [0.0], list(c.order)
     for effect in effects:
         heights.append(heights[-1] + (math.log10(effect) if c.scale == "log" else effect))
-    ordered = sorted(zip(heights, range(len(names)), strict=True))
+    ordered = sorted(zip(rounded(heights), range(len(names)), strict=True))  # log10(10**x) is not quite x
     text = names[ordered[0][1]]
     for (before, _), (height, k) in itertools.pairwise(ordered):
         text += f" {'=' if height == before else '<'} {names[k]}"

@@ -14,6 +14,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 _FEWEST_SEEDS = 3
+_ROUNDING = 1e-12  # equal values differ by this share after summing
 _SINGULAR = 1e-8  # a variance below this share of the values' variance lies on the boundary
 
 
@@ -72,7 +73,7 @@ def interaction(values: npt.ArrayLike, sparsities: npt.ArrayLike) -> Interaction
     if n < _FEWEST_SEEDS or strategies < 2 or len(levels) < 2:
         return Interaction(math.nan, math.nan, freedom, n, "three seeds, two strategies and two sparsities are needed")
     centre, spread = np.nanmean(grid), np.nanstd(grid)
-    if spread == 0:
+    if not spread > _ROUNDING * abs(centre):
         return Interaction(math.nan, math.nan, freedom, n, "all values are equal")
     i, j, k = np.nonzero(np.isfinite(grid))
     line = (levels - levels.mean()) / np.ptp(levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from burden_analysis.statistics.ranks import complete_blocks
 
 _INTERVAL_FROM = 3  # two pairs give one degree of freedom: an interval nobody should read
+_LARGEST = 308  # decades of a float
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,12 @@ def ratio_of_geometric_means(numerator: npt.ArrayLike, denominator: npt.ArrayLik
         `effect`, `low` and `high` are ratios; `mean` and `sd` are of the log₁₀ differences.
     """
     logs = mean_difference(np.asarray(numerator, float) - np.asarray(denominator, float), level=level)
-    return Estimate(10**logs.effect, 10**logs.low, 10**logs.high, logs.mean, logs.sd, logs.n, logs.excluded)
+    return replace(logs, effect=antilog(logs.effect), low=antilog(logs.low), high=antilog(logs.high))
+
+
+def antilog(decades: float) -> float:
+    """10 to a power; infinite where a float overflows, as an interval over three seeds can."""
+    return math.inf if decades > _LARGEST else 10**decades
 
 
 def one_sided_p(estimate: Estimate) -> tuple[float, float]:

@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from synthetic import grid, levels, write_recording
 
 from burden_analysis import Comparison, compare_sparsities, compare_strategies, open_study
-from burden_analysis.families import AGAINST, CLOSED, FRIEDMAN, JOINT, PAGE, PAIRS, RISING, SLOPE
+from burden_analysis.families import (
+    AGAINST,
+    CLOSED,
+    CONTRASTS,
+    FALLING,
+    FRIEDMAN,
+    INTERACTION,
+    JOINT,
+    PAGE,
+    PAIRS,
+    RISING,
+    SLOPE,
+)
 from burden_analysis.statistics import holm, page_joint, page_trend, sign_flip
 from recorders.contract import InputError
 
@@ -246,6 +258,38 @@ def test_sparsities_rise_or_fall() -> None:
     # optimal has sparsity .9 only in one seed: two of its own sparsities are never complete
     thin = ds.isel(run=(ds.strategy != "optimal") | ((ds.sparsity > 0.75) & ((ds.seed > 0) == (ds.sparsity < 0.85))))
     assert set(compare_sparsities(thin).table["scope"]) == {"iterative", "random"}
+
+
+@pytest.mark.parametrize("levels", [[0.2, 0.5, 0.2], [-2.3, -2.2, -2.3], [0.1, 0.7, 0.1]])
+def test_the_observed_order_has_ties(levels: list[float]) -> None:
+    c = compare_strategies(in_memory(np.tile(levels, (5, 2, 1))))
+    assert "observed order iterative = random < optimal." in c.verdict
+
+
+def test_one_seed_shows_nothing_however_small_its_p() -> None:
+    five = grid(1, sparsities=(0.75, 0.8, 0.85, 0.9, 0.95))
+    for level in (lambda r: r["sparsity"], lambda r: 1 / r["sparsity"]):
+        c = compare_sparsities(study(five, level))
+        assert min(rows(c, RISING)["p"].min(), rows(c, FALLING)["p"].min()) == pytest.approx(1 / 120)
+        assert c.outcome == "undecided (too few seeds)"
+    four = ("iterative", "optimal", "random", "dense")
+    runs = grid(1, four, (0.8,))
+    for order in (four, four[::-1]):
+        c = compare_strategies(study(runs, lambda r: 1.0 + four.index(r["strategy"])), order=order)
+        assert c.outcome == "undecided (too few seeds)"
+        assert "No inference is possible with one seed." in c.verdict
+
+
+@pytest.mark.parametrize("n", [5, 6])
+def test_a_constant_has_no_slope_over_sparsity(n: int) -> None:
+    seeds = np.random.default_rng(0).normal(0, 0.01, (n, 1, 1))
+    values = np.tile([-3.1, -2.9, -2.7], (n, 3, 1)) + seeds
+    c = compare_strategies(in_memory(values))
+    assert rows(c, INTERACTION)["p"].iloc[0] == pytest.approx(1)
+    assert (rows(c, CONTRASTS)[["statistic", "effect", "p"]] == [0, 1, 1]).all(axis=None)
+    c = compare_sparsities(in_memory(values))
+    assert (rows(c, SLOPE)[["statistic", "effect", "p"]] == [0, 1, 1]).all(axis=None)
+    assert (rows(c, RISING)["p"] == 1).all()
 
 
 def test_what_holm_lets_a_strategy_of_few_seeds_reach() -> None:

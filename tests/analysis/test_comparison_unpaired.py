@@ -93,6 +93,28 @@ def test_few_seeds_missing_runs_and_missing_strategies() -> None:
         compare_strategies(unpaired(gap))
 
 
+def test_runs_that_failed_move_no_estimate_and_hide_none() -> None:
+    levels = np.array([1.0, 3.0, 2.5])[:, None, None] + np.array([0.0, 9.0])  # the sparsities differ more
+    values = levels + np.random.default_rng(0).normal(0, 0.1, (3, 6, 2))
+    whole = compare_strategies(unpaired(values))
+    assert whole.outcome == "contradicted"
+    values[2, :2, 0] = values[2, 2:4, 1] = np.nan
+    c = compare_strategies(unpaired(values))
+    assert c.outcome == "contradicted"
+    assert of(c.table, AGAINST)["effect"].iloc[1:].tolist() == of(whole.table, AGAINST)["effect"].iloc[1:].tolist()
+    assert "nan" not in c.verdict
+
+
+def test_one_seed_of_a_strategy_shows_nothing() -> None:
+    alone = [unpaired(np.full((1, 1, 1), k)).assign_coords(seed=("run", [k])) for k in range(4)]
+    four = xr.concat(alone, "run").assign_coords(strategy=("run", list("abcd")))
+    for order in (tuple("abcd"), tuple("dcba")):
+        c = compare_strategies(four, order=order)
+        assert of(c.table, UNPAIRED_JOINT)["p"].iloc[0] == pytest.approx(1 / 24 if order[0] == "a" else 1)
+        assert c.outcome == "undecided (too few seeds)"
+        assert "No inference is possible with one seed of a strategy." in c.verdict
+
+
 def test_a_paired_design_that_lost_its_pairs_is_not_called_unpaired() -> None:
     ds = unpaired(np.zeros((2, 2, 1)))
     paired = ds.assign_coords(seed=("run", [0, 1, 0, 1])).assign(
