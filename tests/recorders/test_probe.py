@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import one_hot
 from torchvision.models import VisionTransformer
 
-from recorders.contract import QUANTILES
+from recorders.contract import QUANTILES, InputError
 from recorders.decomposition import PARTS, TERMS, Outputs, parts, terms
 from recorders.mlp import mlp
 from recorders.pieces import FixedInput
@@ -233,3 +233,32 @@ def test_what_is_trained_before_the_first_linear_layer_is_seen(first: nn.Module)
     early, late = probe.at(weights).look(old, new), MaskProbe(model, images, labels).at(weights).look(old, new)
     for name in TERMS:
         torch.testing.assert_close(early[name], late[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.zeros(1, dtype=torch.int64), r"20 images and 1 labels: give one label per image"),
+        (torch.zeros(19, dtype=torch.int64), r"20 images and 19 labels"),
+        (torch.zeros(0, dtype=torch.int64), r"20 images and 0 labels: .* at least one"),
+        (torch.eye(4, dtype=torch.int64)[torch.zeros(20, dtype=torch.int64)], r"shape \(20, 4\) .* one class index"),
+        (torch.zeros(20), r"type torch.float32: .* integers of shape \(sample,\)"),
+        (torch.zeros(20, dtype=torch.bool), r"type torch.bool"),
+        (torch.full((20,), -1), r"from -1 to -1, but the network has 4 outputs: give classes from 0 to 3"),
+        (torch.arange(20), r"from 0 to 19"),
+    ],
+)
+def test_labels_that_are_not_one_class_per_image_are_refused(labels: torch.Tensor, message: str) -> None:
+    model, images, _, _, _ = case("mlp")
+    with pytest.raises(InputError, match=message) as caught:
+        MaskProbe(model, images, labels)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_batch_is_refused_and_any_kind_of_integer_is_taken() -> None:
+    model, images, labels, old, new = case("mlp")
+    with pytest.raises(InputError, match="0 images and 0 labels"):
+        MaskProbe(model, images[:0], labels[:0])
+    weights = dict(model.named_parameters())
+    small, wide = (MaskProbe(model, images, y).at(weights).look(old, new)["fit"] for y in (labels.byte(), labels))
+    torch.testing.assert_close(small, wide, rtol=0, atol=0)
