@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from burden_analysis.cells import check_strategies, check_unique, complete_runs, run_table
-from burden_analysis.indicators import record_series
+from burden_analysis.indicators import record_series, recorded
 from burden_analysis.statistics.band import BAND_FROM, Band, simultaneous_band
 from burden_analysis.statistics.max_t import max_t
 from recorders.contract import InputError
@@ -46,7 +46,7 @@ def separation(
     level : float, default 0.95
         Simultaneous coverage.
     seed : int, default 0
-        Of the sampled sign patterns (more than 12 seeds).
+        Of the sampled sign patterns: of the band above 13 seeds, of the test above 14.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def separation(
         pair has no value. Without dimension: ``onset``, the step of the first record whose band excludes 1, with
         ``onset_low`` and ``onset_high``, its range when each seed is left out in turn (NaN where there is no onset, or
         none in some of these), ``onsets_without_a_seed``, how many of these have one; ``share_below`` and
-        ``share_above``, shares of the steps covered by records with a ratio below and above 1;
+        ``share_above``, of the steps whose records have a ratio, the shares with it below and above 1;
         ``share_below_in_each_seed`` and ``share_above_in_each_seed``, where all seeds agree. Attributes: ``n`` seeds,
         ``method``, ``test``, ``level``, ``first``, ``second``, ``sparsity``, ``indicator``, and ``excluded``, a list
         of ``"run_id: reason"``.
@@ -72,7 +72,8 @@ def separation(
     check_strategies(dataset, [first, second])
     sparsity = _only_sparsity(dataset, first, second) if sparsity is None else sparsity
     kept, excluded = complete_runs(_at_sparsity(dataset, sparsity), [first, second])
-    differences, unpaired = _paired_logs(kept, indicator, first, second)
+    mine, theirs, unpaired = _pairs(kept, first, second)
+    differences = _log_ratios(kept, indicator, mine, theirs)
     if not len(differences):
         raise InputError(f"no seed has complete runs of both {first} and {second} at sparsity {sparsity:g}")
     band = simultaneous_band(differences, level=level, seed=seed)
@@ -87,7 +88,7 @@ def separation(
         "excludes_one": (_excludes_zero(band), "band excludes 1"),
         "p_adjusted": (tested.p_adjusted, "p of the max-|t| sign-flip test, all records at once"),
     }
-    single = {**_onset(differences, step, level, seed), **_shares(differences, step)}
+    single = {**_onset(differences, step, level, seed), **_shares(differences, _own_steps(kept, [*mine, *theirs]))}
     return xr.Dataset(
         {name: ("record", values, {"long_name": words, "units": "1"}) for name, (values, words) in curves.items()}
         | {name: ((), value, {"long_name": words, "units": unit}) for name, (value, words, unit) in single.items()},
@@ -124,23 +125,34 @@ def _at_sparsity(dataset: xr.Dataset, sparsity: float) -> xr.Dataset:
     return dataset.isel(run=np.flatnonzero(here))
 
 
-def _paired_logs(dataset: xr.Dataset, indicator: str, first: str, second: str) -> tuple[Floats, list[str]]:
-    """Logarithm of first / second per seed (seed, record), and the runs that have no partner."""
+def _pairs(dataset: xr.Dataset, first: str, second: str) -> tuple[list[int], list[int], list[str]]:
+    """Positions of the runs of both strategies, one per shared seed, and the runs that have no partner."""
     table = run_table(dataset)
     check_unique(table, "seed")
-    values = record_series(dataset, indicator).to_numpy()
-    bad = np.any(values <= 0, axis=1)
-    if bad.any():
-        names = ", ".join(table["run_id"][bad])
-        raise InputError(f"{indicator} is zero or negative in {names}: a ratio needs positive values")
     strategy = table["strategy"].to_numpy()
     mine, theirs = (
-        dict(zip(table["seed"][strategy == name], values[strategy == name], strict=True)) for name in (first, second)
+        dict(zip(table["seed"][strategy == name], np.flatnonzero(strategy == name), strict=True))
+        for name in (first, second)
     )
     seeds = sorted(mine.keys() & theirs.keys())
     unpaired = [f"{run_id}: no pair" for run_id in table.loc[~table["seed"].isin(seeds), "run_id"]]
-    pairs = [np.log(mine[s]) - np.log(theirs[s]) for s in seeds]
-    return np.array(pairs).reshape(len(seeds), values.shape[1]), unpaired
+    return [int(mine[s]) for s in seeds], [int(theirs[s]) for s in seeds], unpaired
+
+
+def _log_ratios(dataset: xr.Dataset, indicator: str, mine: list[int], theirs: list[int]) -> Floats:
+    """Logarithm of first / second per seed (seed, record)."""
+    values = record_series(dataset, indicator).to_numpy()
+    bad = np.any(values <= 0, axis=1)
+    if bad.any():
+        names = ", ".join(map(str, dataset["run_id"].to_numpy()[bad]))
+        raise InputError(f"{indicator} is zero or negative in {names}: a ratio needs positive values")
+    return np.asarray(np.log(values[mine]) - np.log(values[theirs]))
+
+
+def _own_steps(dataset: xr.Dataset, runs: list[int]) -> Floats:
+    """Count the steps that each record covers in all of some runs: recordings may have different intervals."""
+    interval = recorded(dataset, "interval_steps").transpose("run", "record").to_numpy().astype(float)
+    return np.asarray(interval[runs].min(axis=0))
 
 
 def _excludes_zero(band: Band) -> npt.NDArray[np.bool_]:
@@ -167,11 +179,10 @@ def _onset(
     }
 
 
-def _shares(differences: Floats, step: npt.NDArray[np.int64]) -> dict[str, tuple[float, str, str]]:
+def _shares(differences: Floats, covered: Floats) -> dict[str, tuple[float, str, str]]:
     """Shares of the steps covered by records at which the ratio, or each seed's, lies on one side of 1."""
     whole = np.isfinite(differences).all(axis=0)
-    covered = np.diff(step[whole], prepend=0)
-    kept = differences[:, whole]
+    kept, covered = differences[:, whole], covered[whole]
     mean = kept.mean(axis=0)
     sides = {
         "share_below": (mean < 0, "share of steps with a ratio below 1"),

@@ -187,6 +187,37 @@ def test_shares_are_of_steps_and_of_seeds(store: Path) -> None:
     assert shares == pytest.approx([0.2, 0.8, 0.2, 0.6])
 
 
+def test_a_record_without_a_ratio_leaves_its_steps_to_no_other(store: Path) -> None:
+    def curve(run: dict[str, Any], record: int) -> float:
+        ratio = (0.5, np.nan, 0.5, 2.0, 2.0)[record]  # over 10, 30, 20, 30 and 10 steps
+        return ratio if run["strategy"] == "random" else 1.0
+
+    runs = grid(3, strategies=("iterative", "random"), sparsities=(0.9,))
+    loss = np.array([[curve(r, k) for k in range(5)] for r in runs], np.float32)
+    write_recording(store, runs, values={"loss": loss}, steps=(10, 40, 60, 90, 100))
+    got = separation(open_study(store), "loss", "random", "iterative")
+    assert (float(got.share_below), float(got.share_above)) == pytest.approx((3 / 7, 4 / 7))
+
+
+def test_a_record_of_another_recording_takes_no_steps(store: Path) -> None:
+    runs = grid(3, strategies=("iterative", "random"), sparsities=(0.9,))
+    loss = np.array([[(0.5, 2.0)[k] if r["strategy"] == "random" else 1.0 for k in range(2)] for r in runs], np.float32)
+    write_recording(store, runs, values={"loss": loss}, steps=(10, 40))
+    others = grid(1, strategies=("optimal",), sparsities=(0.9,))
+    write_recording(store, others, name="finer", steps=(10, 20, 30, 40))
+    got = separation(open_study(store), "loss", "random", "iterative")
+    assert (float(got.share_below), float(got.share_above)) == pytest.approx((0.25, 0.75))
+
+
+@pytest.mark.parametrize("seeds", [13, 14, 15])
+def test_sign_patterns_are_sampled_from_the_seeds_that_are_stated(store: Path, seeds: int) -> None:
+    ds = study(store, seeds, apart)
+    one, other = (separation(ds, "loss", "random", "iterative", seed=seed) for seed in (0, 1))
+    assert one.attrs["method"].endswith("4096 sign flips")
+    assert one.high.equals(other.high) == (seeds <= 13)
+    assert ("exhaustive" in one.attrs["test"]) == (seeds <= 14)
+
+
 def test_p_of_each_record_is_family_wise(store: Path) -> None:
     ds = study(store, 6, apart)
     got = separation(ds, "loss", "random", "iterative", sparsity=0.9)
