@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from burden_analysis.cells import cells, check_strategies, complete_runs
-from burden_analysis.design import shares_seeds, with_all_strategies, with_full_blocks
+from burden_analysis.design import (
+    absent_runs,
+    shares_seeds,
+    with_all_strategies,
+    with_full_blocks,
+    without_sparsities,
+)
 from burden_analysis.endpoints import endpoint
 from burden_analysis.probe import STATIC, needs_updates, require_updates, static_strategies
 from burden_analysis.result import Comparison, Outcome
@@ -114,7 +120,7 @@ def compare_strategies(
         by="strategy",
         paired_by=paired_by,
         seeds=found.seeds,
-        excluded=gaps + excluded,
+        excluded=gaps + absent_runs(dataset, found, paired_by) + excluded,
         paired=paired,
     )
 
@@ -179,6 +185,7 @@ def compare_sparsities(
             f"no seed has complete runs of {strategy or 'one strategy'} at two sparsities or more: "
             "record them, or compare strategies instead"
         )
+    gaps = without_sparsities(dataset, asked, found, paired_by) + absent_runs(dataset, found, paired_by)
     table = sparsity_rows(found, scale, alpha)
     return Comparison(
         table=table,
@@ -192,7 +199,7 @@ def compare_sparsities(
         by="sparsity",
         paired_by=paired_by,
         seeds=found.seeds,
-        excluded=tuple(f"{name}: {STATIC}" for name in without) + excluded,
+        excluded=tuple(f"{name}: {STATIC}" for name in without) + gaps + excluded,
     )
 
 

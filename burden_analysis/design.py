@@ -116,3 +116,57 @@ def with_full_blocks(found: Cells, paired_by: str) -> tuple[Cells, tuple[str, ..
     kept = found.at_sparsities(full)
     gaps += [f"{paired_by} {s}: no sparsity has all strategies" for s in found.seeds if s not in kept.seeds]
     return kept, tuple(gaps)
+
+
+def absent_runs(dataset: xr.Dataset, found: Cells, paired_by: str) -> tuple[str, ...]:
+    """Name the runs that nobody planned, where the strategy has that seed and that sparsity in other runs.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`; runs of any status count as planned, since those that failed are named by their id.
+    found : Cells
+        What is compared.
+    paired_by : str
+        What a seed is called.
+
+    Returns
+    -------
+    tuple of str
+        ``"strategy at sparsity s, seed i: no run"``.
+    """
+    table = run_table(dataset, paired_by)
+    absent = []
+    for strategy in found.strategies:
+        own = table[table["strategy"] == strategy]
+        planned = set(zip(own["sparsity"], own[paired_by], strict=True))
+        sparsities = [s for s in found.sparsities if s in set(own["sparsity"])]
+        seeds = [i for i in found.seeds if i in set(own[paired_by])]
+        gaps = [(s, i) for s in sparsities for i in seeds if (s, i) not in planned]
+        absent += [f"{strategy} at sparsity {s:g}, {paired_by} {i}: no run" for s, i in gaps]
+    return tuple(absent)
+
+
+def without_sparsities(dataset: xr.Dataset, asked: Sequence[str], found: Cells, paired_by: str) -> tuple[str, ...]:
+    """Name the strategies of several sparsities that have no seed complete over them.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    asked : sequence of str
+        Strategies that were to be compared.
+    found : Cells
+        What is left.
+    paired_by : str
+        What a seed is called.
+
+    Returns
+    -------
+    tuple of str
+        ``"strategy: reason"``.
+    """
+    table = run_table(dataset, paired_by)
+    several = table.groupby("strategy")["sparsity"].nunique() > 1
+    gone = [name for name in asked if several[name] and name not in found.strategies]
+    return tuple(f"{name}: no {paired_by} is complete over its sparsities" for name in gone)

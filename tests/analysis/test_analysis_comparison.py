@@ -186,6 +186,26 @@ def test_a_strategy_missing_at_one_sparsity_closes_that_sparsity_only() -> None:
     assert compare_strategies(ds, order=("iterative", "optimal")).excluded == ()
 
 
+def test_a_run_that_was_never_planned_is_named() -> None:
+    runs = [r for r in grid(4) if r["run_id"] != "random-0.9-0"]
+    c = compare_strategies(study(runs))
+    assert c.excluded == ("random at sparsity 0.9, seed 0: no run",)
+    assert "1 left out: random at sparsity 0.9, seed 0: no run." in c.verdict
+    by_sparsity = compare_sparsities(study(runs))
+    assert by_sparsity.excluded == c.excluded
+    assert "1 seed incomplete" in by_sparsity.verdict
+    # By design, some strategies have fewer seeds or sparsities: nothing is missing.
+    fewer = [r for r in grid(4) if r["strategy"] != "random" or (r["seed"] < 3 and r["sparsity"] > 0.7)]
+    assert compare_sparsities(study(fewer)).excluded == ()
+
+
+def test_a_strategy_without_a_seed_complete_over_its_sparsities_is_named() -> None:
+    runs = [r for r in grid(3) if r["strategy"] != "optimal" or round(10 * r["sparsity"]) - 7 == r["seed"]]
+    c = compare_sparsities(study(runs))
+    assert set(c.table["scope"]) == {"iterative", "random"}
+    assert c.excluded == ("optimal: no seed is complete over its sparsities",)
+
+
 def test_a_seed_without_any_full_block_is_named() -> None:
     c = compare_strategies(study([r for r in grid(4) if not (r["seed"] == 3 and r["strategy"] == "random")]))
     assert c.seeds == (0, 1, 2)
