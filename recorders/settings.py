@@ -91,7 +91,7 @@ class Settings:
     probe_every : int
         Mask updates between looks at the burden; 0: never.
     probe_size : int
-        Held-out images the burden is measured on.
+        Held-out images the burden is measured on; all of them where there are fewer.
     allow_empty_layers : bool
         Go on when a layer loses its last weight.
     """
@@ -186,6 +186,8 @@ class Settings:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.probe_size < 1:
+            raise InputError(f"probe_size must be positive, got {self.probe_size}: probe_every 0 measures no burden")
         if self.momentum >= 1:
             raise InputError(f"momentum must be below 1, got {self.momentum:g}")
         if self.pruning_end > 1:

@@ -31,6 +31,8 @@ from recorders.settings import Settings
         ({"weight_decay": float("nan")}, "weight_decay must not be negative"),
         ({"momentum": 5.0}, "momentum must be below 1"),
         ({1: 2}, "unknown setting '1'"),
+        ({"probe_size": 0}, "probe_size must be positive, got 0: probe_every 0 measures no burden"),
+        ({"probe_size": -3}, "probe_size must be positive, got -3"),
         ({"hidden": [0]}, "hidden units must be positive"),
     ],
 )
