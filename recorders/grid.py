@@ -68,14 +68,18 @@ def blocks(settings: Settings) -> list[Settings]:
     Raises
     ------
     InputError
-        An axis that does not exist, or a value that its setting does not take.
+        An axis that does not exist, or a value that its setting does not take or that is given twice.
     """
     axes = axes_of(settings)
     combinations = product(*axes.values())
-    return [
+    found = [
         replace(Settings.from_dict(settings.as_dict() | dict(zip(axes, values, strict=True))), axes=settings.axes)
         for values in combinations
     ]
+    for name, values in axes.items():  # 0.001 and 1e-3 are the same only now
+        if len({getattr(block, name) for block in found}) < len(values):
+            raise InputError(f"axis {name} has duplicates: {', '.join(map(str, values))}")
+    return found
 
 
 def without_axes(settings: Settings, names: Sequence[str]) -> Settings:

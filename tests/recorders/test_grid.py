@@ -51,6 +51,9 @@ def test_a_preset_of_another_study_and_an_unknown_axis_are_refused() -> None:
         blocks(Settings(axes=("epochs",)))
     with pytest.raises(InputError, match="setting 'epochs' takes a value of type int"):
         blocks(Settings(axes=("epochs=1,two",)))
+    for values in ("0.001,0.001", "1e-3,0.001"):
+        with pytest.raises(InputError, match=f"axis learning_rate has duplicates: {values.replace(',', ', ')}"):
+            blocks(Settings(axes=("epochs=1,2", f"learning_rate={values}")))
 
 
 def test_axes_from_yaml_and_flags_are_the_same() -> None:
