@@ -20,6 +20,7 @@ from recorders.contract import InputError
 if TYPE_CHECKING:
     from burden_analysis.result import Comparison
 
+_MOST_SEEDS = 10_000  # far above any study; p values underflow long before, and power takes minutes far beyond
 _SHOWN = ["question", "scope", "n", "effect", "ci_low", "ci_high", "detectable"]
 
 
@@ -88,13 +89,15 @@ def seeds_needed(
     Raises
     ------
     InputError
-        An effect that is none, a spread that is not positive, or more seeds than can be counted.
+        An effect that is none or not finite, a spread that is not positive, or more seeds than can be counted.
     """
     if not sd > 0 or math.isinf(sd):
         raise InputError(f"sd {sd:g} is no spread between seeds: give a positive number")
     if scale == "log" and not effect > 0:
         raise InputError(f"effect {effect:g} is no ratio: give a number above 0, such as 1.2")
     size = abs(math.log10(effect) if scale == "log" else effect) / sd
+    if not math.isfinite(size):
+        raise InputError(f"effect {effect:g} with sd {sd:g} is no finite effect: give one such as 1.2")
     rows = [
         ("two neighbours differ", "paired t, two-sided", size, pairs_needed(size, alpha=alpha, power=power)),
         (
@@ -139,7 +142,7 @@ def seeds_allow(n: int, *, strategies: int = 3, alpha: float = 0.05, power: floa
     Parameters
     ----------
     n : int
-        Seeds.
+        Seeds, at most 10 000.
     strategies : int, default 3
         Strategies compared.
     alpha : float, default 0.05
@@ -156,10 +159,12 @@ def seeds_allow(n: int, *, strategies: int = 3, alpha: float = 0.05, power: floa
     Raises
     ------
     InputError
-        No seed.
+        No seed, or more than 10 000.
     """
     if n < 1:
         raise InputError(f"{n} seeds can show nothing: give one or more")
+    if n > _MOST_SEEDS:
+        raise InputError(f"{n} seeds are more than can be counted with: give at most {_MOST_SEEDS:,}")
     seen = detectable_difference(1.0, n, alpha=alpha, power=power)
     rows = [
         (f"Page's L of {strategies} strategies, one-sided", page_attainable_p(n, strategies), math.nan),

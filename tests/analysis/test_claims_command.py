@@ -58,6 +58,7 @@ def test_power_of_a_study_of_seeds_and_of_an_effect(burden: Burden, store: Path)
     content = json.loads(out, parse_constant=lambda text: pytest.fail(text))
     assert list(content) == ["detectable_effects", "seeds_allow", "seeds_needed"]
     assert content["seeds_allow"][2]["attainable_p"] == 0.25
+    assert burden("power", "--seeds", "10000")[0] == 0
     code, out, _ = burden("power", "--effect", "1.2", "--sd", "0.05")
     assert (code, "two neighbours differ" in out) == (0, True)
 
@@ -69,6 +70,13 @@ def test_power_of_a_study_of_seeds_and_of_an_effect(burden: Burden, store: Path)
         (("--effect", "1.2"), "--effect needs --sd"),
         (("--effect", "1.0", "--sd", "0.1"), "needs more than"),
         (("--seeds", "0"), "0 seeds"),
+        (("--seeds", "-3"), "-3 seeds"),
+        (("--seeds", "10001"), "give at most 10,000"),
+        (("--seeds", "9" * 23), "give at most 10,000"),
+        (("--seeds", "9" * 400), "give at most 10,000"),
+        (("--effect", "inf", "--sd", "0.1"), "no finite effect"),
+        (("--effect", "nan", "--sd", "0.1"), "no ratio"),
+        (("--effect", "1.2", "--sd", "1e-320"), "no finite effect"),
         (("nowhere.zarr",), "does not exist"),
     ],
 )

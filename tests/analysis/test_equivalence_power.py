@@ -168,7 +168,12 @@ def test_seeds_needed_for_a_ratio() -> None:
     assert table["seeds"].iloc[0] == 15  # G*Power 3.1
     assert seeds_needed(1 / 1.2, sd=0.1)["seeds"].tolist() == seeds_needed(1.2, sd=0.1)["seeds"].tolist()
     assert seeds_needed(0.5, sd=0.5, scale="raw")["seeds"].iloc[0] == 10
-    for effect, sd, match in ((1.2, 0.0, "no spread"), (-1.0, 0.1, "no ratio"), (1.0, 0.1, "more than")):
+    for effect, sd, match in (
+        (1.2, 0.0, "no spread"),
+        (-1.0, 0.1, "no ratio"),
+        (1.0, 0.1, "more than"),
+        (math.inf, 0.1, "no finite"),
+    ):
         with pytest.raises(InputError, match=match):
             seeds_needed(effect, sd=sd)
 
