@@ -94,7 +94,8 @@ class Compare:
     published: bool = False
     """With --by compression: the 800 published accuracies instead of a store."""
     order: tuple[str, ...] = ()
-    """Strategies in the order to test, lowest first (default: those of the study's claim that were recorded)."""
+    """Strategies in the order to test, lowest first (default: those of the study's claim that were recorded).
+    Not with --by sparsity."""
     window: float = 0.2
     """Share of the records, at the end of training, that the endpoint averages."""
     json: bool = False
@@ -122,7 +123,7 @@ class Power:
     indicator: str = INDICATORS[0]
     """Indicator of the study."""
     seeds: int | None = None
-    """List what this many seeds can show at best."""
+    """List what this many seeds can show at best, up to 10 000."""
     effect: float | None = None
     """Ratio between neighbouring strategies, such as 1.2: count the seeds it takes."""
     sd: float | None = None

@@ -71,6 +71,8 @@ def _ordered(asked: Compare) -> str:
 
     if asked.published:
         raise InputError("the published tables hold accuracies only: pass --by compression with --published")
+    if asked.by == "sparsity" and asked.order:
+        raise InputError("--order names strategies and does not apply to --by sparsity, which tests rising sparsity")
     dataset = open_study(_named(asked.store))
     if asked.by == "strategy":
         order = asked.order or claimed_order(dataset)
