@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from burden_analysis.indicators import recorded
 from burden_analysis.published import SETUP
 from recorders.contract import InputError, Status
 
@@ -42,7 +43,7 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The study has no coordinate ``compression``, or no run of a pruned network.
+        The study has no coordinate ``compression``, no recorded accuracy, or no run of a pruned network.
     """
     if "compression" not in dataset.coords or dataset["compression"].dims != ("run",):
         known = ", ".join(_on_run(dataset))
@@ -54,7 +55,7 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     others = [str(name) for name in rows if name not in (*_LABELS, *_AXES, *SETUP) and _is_setting(rows, str(name))]
     settings = [*others, *(name for name in SETUP if name in rows)]
     status = pruned["status"].to_numpy().astype(str)
-    accuracy = np.where(status == Status.COMPLETE.value, 100 * last_values(pruned["accuracy"]), np.nan)
+    accuracy = np.where(status == Status.COMPLETE.value, 100 * last_values(recorded(pruned, "accuracy")), np.nan)
     table = rows[[*settings, *_AXES]].assign(accuracy=accuracy, status=status)
     table.attrs["blocks"] = tuple(name for name in settings if _is_setting(rows, name))
     return table

@@ -8,7 +8,7 @@ import pytest
 import zarr
 from synthetic import grid, write_recording
 
-from burden_analysis import accuracy_table, compression_effect, open_study
+from burden_analysis import accuracy_table, check_claims, compression_effect, open_study
 from burden_analysis.cli import main
 from recorders.contract import InputError
 
@@ -137,6 +137,15 @@ def test_a_study_without_compression_says_what_it_has(store):
         InputError, match=r"no coordinate 'compression' on its runs \(there are recording, run_id, seed, spars"
     ):
         accuracy_table(open_study(store))
+
+
+def test_a_study_without_accuracy_has_no_table_and_no_verdict(store):
+    without = study(store, runs()).drop_vars("accuracy")
+    with pytest.raises(InputError, match="did not record 'accuracy'"):
+        accuracy_table(without)
+    claim = check_claims(without, published=False)["C3"]
+    assert claim.outcome is None
+    assert "is not judged: this study did not record 'accuracy'" in claim.sentence
 
 
 def test_a_dense_study_has_no_table(store):
