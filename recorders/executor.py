@@ -92,8 +92,8 @@ def execute(
                 yield task, result
     except BrokenProcessPool as error:
         raise RunError(
-            "a worker process died (out of memory, or killed): rerun the same command to go on, "
-            "with fewer --workers if memory is short"
+            'a worker process died (out of memory, killed, or of a script without `if __name__ == "__main__":`): '
+            "rerun the same command to go on, with fewer --workers if memory is short"
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

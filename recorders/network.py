@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 from collections.abc import Callable
 
 import torch
@@ -57,6 +59,42 @@ def default_model(data: DataSet, settings: Settings) -> ModelFactory:
         heads=heads,
         mlp_ratio=settings.mlp_ratio,
     )
+
+
+def check_factory(make: ModelFactory, *, pickled: bool) -> None:
+    """Refuse a factory that a study cannot call or send to its workers, before anything is written.
+
+    Parameters
+    ----------
+    make : callable
+        Somebody's own.
+    pickled : bool
+        Whether it goes to worker processes.
+
+    Raises
+    ------
+    InputError
+        It has no name of its own, takes arguments, or cannot be pickled.
+    """
+    name = getattr(make, "__qualname__", None)
+    if name is None:  # a recording says by this name which network it is of
+        raise InputError(f"model must be a function or a class, got {make!r}: wrap it in a function of its own name")
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise InputError(
+            f"model {name!r} must be callable without arguments ({error}): wrap it in a function"
+        ) from error
+    except ValueError:  # a signature that Python cannot tell
+        pass
+    if not pickled:
+        return
+    try:
+        pickle.dumps(make)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"model {name!r} cannot be sent to worker processes: define it with `def` at the top level of a module"
+        ) from error
 
 
 def network_of(run: Run, make: ModelFactory, settings: Settings) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from recorders.executor import Task, execute
 from recorders.grid import block_name, blocks, told_apart
 from recorders.kept import axes_there, kept_runs
 from recorders.lock import exclusive
-from recorders.network import ModelFactory, default_model
+from recorders.network import ModelFactory, check_factory, default_model
 from recorders.plan import Run, plan_runs
 from recorders.planned import planned_layout
 from recorders.progress import Progress
@@ -32,11 +33,11 @@ _PRELOAD = ("recorders.worker",)
 
 def record_study(
     settings: Settings,
-    store: Path,
+    store: str | PathLike[str],
     *,
     name: str = "study",
     data: DataSet | None = None,
-    data_root: Path | None = None,
+    data_root: str | PathLike[str] | None = None,
     offline: bool = False,
     using: Resources | None = None,
     model: ModelFactory | None = None,
@@ -60,8 +61,9 @@ def record_study(
     using : Resources, optional
         Device and processes; chosen when not given.
     model : callable, optional
-        A picklable function without arguments that makes a freshly initialised `torch.nn.Module`; the study's MLP by
-        default.
+        A function without arguments that makes a freshly initialised `torch.nn.Module`; the study's MLP by default.
+        Where runs train in processes of their own (on a CPU) it must be picklable: defined with `def` at the top level
+        of a module, in a script above ``if __name__ == "__main__":``.
     command : str
         The command that regenerates the study, for the provenance.
     progress : Progress, optional
@@ -75,7 +77,7 @@ def record_study(
     Raises
     ------
     InputError
-        Settings, data or store cannot be used as asked.
+        Settings, data, model or store cannot be used as asked.
     RunError
         The disk is full, or a worker died.
     """
@@ -83,7 +85,10 @@ def record_study(
     using = using or resources(merged=any(map(merges, parts)))
     if using.stacked and any(map(merges, parts)):
         raise InputError("runs with token merging cannot train as a stack: pass --stacked no")
-    images = (data or load(settings.data, data_root, offline=offline)).padded(settings.image_size)
+    if model is not None:
+        check_factory(model, pickled=not using.stacked)
+    root = None if data_root is None else Path(data_root)
+    images = (data or load(settings.data, root, offline=offline)).padded(settings.image_size)
     checksum = images.checksum()
     ready = {by_batch: images if by_batch else images.normalised() for by_batch in set(map(prepared_by_batch, parts))}
     for part in parts:  # all of them before hours are spent on the first
@@ -91,7 +96,7 @@ def record_study(
     outcomes = []
     for part in parts:
         fed = ready[prepared_by_batch(part)]
-        block = _Block(part, store, block_name(name, part), fed, checksum, using, model, command)
+        block = _Block(part, Path(store), block_name(name, part), fed, checksum, using, model, command)
         with progress or Progress(silent=True) as shown:
             if part.axes:
                 shown.note(f"recording {block.name}")

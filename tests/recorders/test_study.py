@@ -255,6 +255,34 @@ def test_any_module_can_be_studied_and_its_runs_repeat(tmp_path: Path) -> None:
         record(settings, tmp_path / "a.zarr")
 
 
+def _sized(units: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, units), nn.Linear(units, 10))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: _sized(3), "model '<lambda>' cannot be sent to worker processes: define it with `def`"),
+        (_sized, r"model '_sized' must be callable without arguments \(missing a required argument: 'units'\)"),
+        (partial(_sized, 3), r"model must be a function or a class, got functools\.partial"),
+    ],
+)
+def test_a_model_that_a_study_cannot_make_is_refused_before_anything_is_written(
+    tmp_path: Path, model: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        record(SETTINGS, tmp_path / "s.zarr", model=model)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_store_may_be_text_and_the_model_of_a_stack_need_not_be_sent(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, strategies=("dense",), seeds=(0, 1), epochs=1)
+    stacked = Resources(torch.device("cpu"), workers=1, stacked=True)
+    outcomes = record_study(settings, str(tmp_path / "s.zarr"), using=stacked, model=lambda: _sized(3))
+    assert {o.status for o in outcomes} == {Status.COMPLETE}
+
+
 def _start(value: int) -> None:
     global _value
     _value = value

@@ -1,0 +1,36 @@
+"""What the documentation shows is run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from burden_analysis import open_study
+
+ROOT = Path(__file__).parents[2]
+
+
+def snippet(page: str, about: str) -> str:
+    """Return the one Python block of a page that mentions something."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    [found] = [block for block in blocks if about in block]
+    return found
+
+
+def run(script: str, folder: Path) -> None:
+    (folder / "script.py").write_text(script, encoding="utf-8")
+    command = [sys.executable, "-W", "error", "script.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_network_of_your_own_is_studied(tmp_path: Path) -> None:
+    run(snippet("README.md", "record_study").replace("epochs=20", "epochs=8"), tmp_path)
+    study = open_study(tmp_path / "own.zarr")
+    assert sorted(set(study.strategy.values)) == ["gmp", "iterative"]
+    assert set(study.status.values) == {"complete"}
