@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from recorders.contract import InputError, unknown_name
+from recorders.strategies import METHODS, STATIC
 
-STRATEGIES = ("iterative", "optimal", "random", "dense", "gmp", "set", "rigl", "gumbel")
 ALLOCATIONS = ("global", "matched", "uniform", "erk")
 OPTIMIZERS = ("adam", "sgd")
 LEARNING_RATE_SHAPES = ("constant", "cosine")
@@ -140,7 +140,7 @@ class Settings:
             A name that does not exist or a number out of range.
         """
         for kind, asked, known in (
-            ("strategy", self.strategies, STRATEGIES),
+            ("strategy", self.strategies, (*METHODS, *STATIC)),
             ("allocation", (self.allocation,), ALLOCATIONS),
             ("optimizer", (self.optimizer,), OPTIMIZERS),
             ("learning_rate_shape", (self.learning_rate_shape,), LEARNING_RATE_SHAPES),

@@ -11,7 +11,8 @@ from torch import nn
 
 from recorders.cohort import Cohort
 from recorders.data import Feed
-from recorders.methods import DPF_INTERVAL, METHODS, Method, Training, make_method
+from recorders.methods import Method, Training, make_method
+from recorders.methods.dpf import DPF_INTERVAL
 from recorders.monitor import Monitor
 from recorders.network import merge_scalars, merging
 from recorders.optimiser import make_optimiser
@@ -21,6 +22,7 @@ from recorders.prunable import prunable_parameters
 from recorders.schedule import CubicSchedule, LearningRate
 from recorders.seeding import batch_order
 from recorders.settings import Settings
+from recorders.strategies import METHODS
 from recorders.throughput import Throughput
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from recorders.mask import magnitude_masks
-from recorders.methods.method import Layers, Method
+from recorders.methods.method import Layers, Method, Training
 from recorders.schedule import CubicSchedule
+
+DPF_INTERVAL = 16  # Lin et al. 2020
 
 
 @dataclass
@@ -36,3 +38,8 @@ class DPF(Method):
     def update(self, layers: Layers, step: int) -> list[torch.Tensor]:
         """Keep the largest |w| of all layers together (the study's eq. 11-13)."""
         return magnitude_masks(layers.weights, self.schedule.sparsity(step))
+
+
+def iterative(training: Training) -> DPF:
+    """Prune as the study does."""
+    return DPF(training.cubic(DPF_INTERVAL))

@@ -9,8 +9,10 @@ import torch
 
 from recorders.allocation import uniform
 from recorders.mask import largest
-from recorders.methods.method import Layers, Method, Shapes
+from recorders.methods.method import Layers, Method, Shapes, Training
 from recorders.schedule import CubicSchedule
+
+_INTERVAL = 100  # Zhu & Gupta 2017 use 100 to 1 000
 
 
 @dataclass
@@ -58,3 +60,8 @@ def _within(wanted: Mapping[str, int], there: Mapping[str, int]) -> dict[str, in
         counts[name] += extra
         short -= extra
     return counts
+
+
+def gmp(training: Training) -> GMP:
+    """Prune as Zhu & Gupta do."""
+    return GMP(training.cubic(_INTERVAL), training.shapes)

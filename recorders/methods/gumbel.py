@@ -8,7 +8,8 @@ import torch
 
 from recorders.allocation import active_count
 from recorders.mask import largest
-from recorders.methods.method import Layers, Method
+from recorders.methods.dpf import DPF_INTERVAL
+from recorders.methods.method import Layers, Method, Training
 from recorders.schedule import CubicSchedule
 from recorders.seeding import Purpose, derive
 
@@ -72,3 +73,8 @@ class GumbelMasks(Method):
         if not self._logits:
             self._logits = [torch.zeros_like(w).requires_grad_() for w in layers.weights]
             self._optimiser = torch.optim.Adam(self._logits, lr=self._rate)
+
+
+def gumbel(training: Training) -> GumbelMasks:
+    """Sample as often as ``iterative`` prunes."""
+    return GumbelMasks(training.cubic(DPF_INTERVAL), training.seed)

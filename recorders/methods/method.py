@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from recorders.mask import Masks
+from recorders.schedule import CubicSchedule
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -66,6 +67,11 @@ class Training:
     interval: int
     end: float
     seed: int
+
+    def cubic(self, interval: int) -> CubicSchedule:
+        """Return the study's schedule of sparsities, with this interval where none was asked for."""
+        end = max(1, round(self.end * self.total))
+        return CubicSchedule(self.initial_sparsity, self.sparsity, 0, end, self.interval or interval)
 
 
 class Method(ABC):

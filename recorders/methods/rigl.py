@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from recorders.mask import Masks, largest, random_masks
-from recorders.methods.method import Layers, Method, Shapes
+from recorders.methods.method import Layers, Method, Shapes, Training
 from recorders.methods.rewiring import smallest
+
+_INTERVAL = 100  # Evci et al. 2020
+_END = 0.75  # of training; Evci et al. 2020
 
 
 @dataclass
@@ -63,3 +66,9 @@ class RigL(Method):
             weight[grown & ~mask] = 0
             masks.append(kept | grown)
         return masks
+
+
+def rigl(training: Training) -> RigL:
+    """Rewire as Evci et al. do."""
+    interval, end = training.interval or _INTERVAL, max(1, round(_END * training.total))
+    return RigL(training.shapes, training.sparsity, interval, end, training.seed)

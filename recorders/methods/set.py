@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from recorders.mask import Masks, random_masks
-from recorders.methods.method import Layers, Method, Shapes
+from recorders.methods.method import Layers, Method, Shapes, Training
 from recorders.methods.rewiring import draw, smallest
 from recorders.seeding import Purpose, generator
 
@@ -71,3 +71,10 @@ class SET(Method):
             weight.copy_(torch.where(grown, values, weight))
             masks.append((mask & ~dropped) | grown)
         return masks
+
+
+def sparse_evolutionary(training: Training) -> SET:
+    """Rewire after every epoch but the last, as Mocanu et al. do."""
+    interval = training.interval or training.per_epoch
+    last = training.total - training.per_epoch
+    return SET(training.shapes, training.spreads, training.sparsity, interval, last, training.seed)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from burden_analysis import open_study
@@ -34,3 +35,15 @@ def test_a_network_of_your_own_is_studied(tmp_path: Path) -> None:
     study = open_study(tmp_path / "own.zarr")
     assert sorted(set(study.strategy.values)) == ["gmp", "iterative"]
     assert set(study.status.values) == {"complete"}
+
+
+@pytest.mark.slow
+def test_a_pruning_method_of_your_own_is_studied(tmp_path: Path) -> None:
+    run(snippet("docs/methods.md", "class RandomPruning").replace("epochs=20", "epochs=8"), tmp_path)
+    study = open_study(tmp_path / "own.zarr")
+    assert sorted(set(study.strategy.values)) == ["iterative", "shrinking"]
+    assert set(study.status.values) == {"complete"}
+    own = study.isel(run=study.strategy.values == "shrinking")
+    assert float(own.regrown.sum()) == 0
+    gone = own.pruned.sum(("update", "parameter")) / float(own.parameter_size.sum())
+    np.testing.assert_allclose(gone, own.sparsity, atol=1e-4)

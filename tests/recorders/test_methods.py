@@ -15,7 +15,7 @@ from recorders.allocation import active_count, erk, uniform
 from recorders.cohort import Cohort
 from recorders.contract import InputError
 from recorders.mask import magnitude_masks
-from recorders.methods import METHODS, Layers, Training, make_method
+from recorders.methods import Layers, Training, make_method
 from recorders.methods.gmp import GMP
 from recorders.methods.rigl import RigL
 from recorders.methods.set import SET
@@ -24,6 +24,7 @@ from recorders.resources import Resources
 from recorders.schedule import CubicSchedule
 from recorders.seeding import with_seeded_weights
 from recorders.settings import Settings
+from recorders.strategies import METHODS
 from recorders.study import record_study
 
 SHAPES = {"a.weight": (12, 20), "b.weight": (5, 12), "c.weight": (3, 5)}
