@@ -139,6 +139,8 @@ class Figure:
     store: StorePath
     out: Path | None = None
     """File to write; its suffix (pdf, svg, png) decides the format (default: fig2.pdf or compression.pdf)."""
+    order: tuple[str, ...] = ()
+    """Strategies to draw, the one that ratios are to first (default: every one that prunes). Fig. 2 only."""
     overwrite: bool = False
     """Replace an existing file."""
 

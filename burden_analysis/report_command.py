@@ -34,7 +34,7 @@ def figure(asked: Figure, _: str) -> int:
     Raises
     ------
     InputError
-        The file exists, or its suffix names no format.
+        The file exists, its suffix names no format, or the study has none of the strategies.
     """
     from burden_analysis import open_study
     from burden_analysis.compression_study import varies_compression
@@ -47,7 +47,9 @@ def figure(asked: Figure, _: str) -> int:
     compressed = varies_compression(dataset)
     out = asked.out or Path("compression.pdf" if compressed else "fig2.pdf")
     _check_free(out, asked.overwrite)
-    drawn = _difference_map(dataset) if compressed else figure2(dataset)
+    if compressed and asked.order:
+        raise InputError("--order names strategies and does not apply to a study that varies compression")
+    drawn = _difference_map(dataset) if compressed else figure2(dataset, order=asked.order or None)
     with disk_errors(out):
         drawn.save(out)
     sys.stdout.write(f"wrote {out}\n\n{drawn.caption}\n")

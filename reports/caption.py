@@ -177,6 +177,12 @@ def left_out(dataset: xr.Dataset, order: Sequence[str]) -> str:
     return f"Left out: {counted(len(names), 'run')} that did not complete: {', '.join(names[:_NAMED])}{more}."
 
 
+def not_drawn(dataset: xr.Dataset, order: Sequence[str]) -> str:
+    """Name the strategies of a study that a figure leaves out."""
+    others = sorted(set(dataset["strategy"].to_numpy().astype(str).tolist()) - set(order))
+    return f"Not drawn: {listing(others)}." if others else ""
+
+
 def _where(some: bool, seeds: int) -> str:
     return f", where there are at least {seeds} seeds" if some else ""
 

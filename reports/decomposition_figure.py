@@ -13,8 +13,9 @@ from recorders.contract import InputError, unknown_name, variable
 from reports.burden_numbers import burden_numbers, probed_counts
 from reports.burden_panels import draw_burden
 from reports.burden_words import caption, description
+from reports.caption import not_drawn
 from reports.curves import complete
-from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, check_one_run_each
+from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, check_one_run_each, drawn_order
 from reports.numbers import listing, number
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def burden_figure(
     return BurdenFigure(
         figure=draw_burden(data, strategy, order, sparsities, seeds, _unit(load, layer)),
         data=data,
-        caption=caption(data, asked, seeds, facts),
+        caption=" ".join(filter(None, [caption(data, asked, seeds, facts), not_drawn(dataset, [strategy, *order])])),
         description=description(data, facts),
     )
 
@@ -133,15 +134,22 @@ def burden_figures(dataset: xr.Dataset) -> list[Figure2]:
     Returns
     -------
     list of Figure2
-        One per six sparsities with a complete run that has a probed mask update.
+        One per strategy that updates its mask and six sparsities with a complete run that has a probed update. The
+        first shows the load of the claim's strategies beside it, the others their own alone.
     """
     if not probed(dataset) or "fit" not in dataset:
         return []
-    known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str)))
+    known = drawn_order(dataset)
     done = complete(dataset, known)
-    levels = np.unique(done["sparsity"].to_numpy()[done["fit"].notnull().any(["update", "target"]).to_numpy()])
-    pages = [levels[k : k + MOST_COLUMNS] for k in range(0, levels.size, MOST_COLUMNS)]
-    return [burden_figure(dataset.isel(run=np.flatnonzero(np.isin(dataset["sparsity"], page)))) for page in pages]
+    updated = done["fit"].notnull().any(["update", "target"]).to_numpy()
+    figures: list[Figure2] = []
+    for name in known:
+        levels = np.unique(done["sparsity"].to_numpy()[updated & (done["strategy"].to_numpy() == name)])
+        order = [name] if figures else list(dict.fromkeys([name, *(other for other in ORDER if other in known)]))
+        for k in range(0, levels.size, MOST_COLUMNS):
+            page = dataset.isel(run=np.flatnonzero(np.isin(dataset["sparsity"], levels[k : k + MOST_COLUMNS])))
+            figures.append(burden_figure(page, strategy=name, order=order))
+    return figures
 
 
 def _decomposed(dataset: xr.Dataset, asked: str | None, order: Sequence[str], known: Sequence[str]) -> str:

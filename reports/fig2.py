@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from recorders.contract import InputError, unknown_name
-from reports.caption import Row, caption, description, words
+from reports.caption import Row, caption, description, not_drawn, words
 from reports.curves import complete, ratio_curves, schedule_curves, seed_curves
 from reports.files import write_whole
 from reports.numbers import listing, number
@@ -109,7 +109,7 @@ def figure2(
     *,
     gradient: str = "gradient_mean_abs_mean",
     weight: str = "weight_norm_mean",
-    order: Sequence[str] = ORDER,
+    order: Sequence[str] | None = None,
 ) -> Figure2:
     """Draw gradient magnitude and weight norm over training, one column per sparsity.
 
@@ -119,8 +119,8 @@ def figure2(
         What `burden_analysis.open_study` returned.
     gradient, weight : str
         Indicators of the two rows.
-    order : sequence of str
-        Strategies; the ratios are to the first.
+    order : sequence of str, optional
+        Strategies; the ratios are to the first. By default `drawn_order`; the caption names those that are not drawn.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def figure2(
         None of the strategies is in the study, there are more sparsities than columns fit, an indicator is unknown, or
         two runs are of the same strategy, sparsity and seed.
     """
-    order = list(dict.fromkeys(order))
+    order = drawn_order(dataset) if order is None else list(dict.fromkeys(order))
     known = np.unique(dataset["strategy"].to_numpy().astype(str))
     if not set(order) & set(known):
         raise InputError(f"no run of {listing(order)} in the study: it has {listing(known)}; give `order`")
@@ -153,9 +153,27 @@ def figure2(
     return Figure2(
         figure=draw(data, rows, order, sparsities),
         data=data,
-        caption=caption(data, asked, rows, order),
+        caption=" ".join(filter(None, [caption(data, asked, rows, order), not_drawn(dataset, order)])),
         description=description(data, rows, order),
     )
+
+
+def drawn_order(dataset: xr.Dataset) -> list[str]:
+    """Strategies that are drawn unless others are named.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned.
+
+    Returns
+    -------
+    list of str
+        Those of the study's claim in its order, then every other that prunes; ``dense`` where there is nothing else.
+    """
+    known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str).tolist()))
+    pruned = [name for name in known if name not in (*ORDER, "dense")]
+    return [name for name in ORDER if name in known] + pruned or known
 
 
 def plotted(runs: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from reports.burden_words import STATIC, UNPROBED, burden_table
 from reports.caption import words
 from reports.claim_blocks import claim_blocks, claim_facts, claim_tests
 from reports.decomposition_figure import burden_figures
-from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, figure2
+from reports.fig2 import MOST_COLUMNS, Figure2, drawn_order, figure2
 from reports.numbers import capitalised, listing, number
 from reports.page import figure_facts, figure_parts, tests_table, tone, write_page
 from reports.provenance import provenance
@@ -118,15 +118,14 @@ def default_figures(dataset: xr.Dataset) -> list[Figure2]:
     Returns
     -------
     list of Figure2
-        One per six sparsities, of the study's three strategies, or of all there are when it has none of them.
+        One per six sparsities, of the strategies of `drawn_order`.
     """
-    strategy, sparsity = dataset["strategy"].to_numpy(), dataset["sparsity"].to_numpy()
-    known = np.unique(strategy.astype(str)).tolist()
-    order = [name for name in ORDER if name in known] or known
+    strategy, sparsity, order = dataset["strategy"].to_numpy(), dataset["sparsity"].to_numpy(), drawn_order(dataset)
     wanted = np.isin(strategy, order)
     levels = np.unique(sparsity[wanted])
     pages = [levels[k : k + MOST_COLUMNS] for k in range(0, levels.size, MOST_COLUMNS)]
-    chosen = [np.flatnonzero(wanted & np.isin(sparsity, page)) for page in pages]
+    # Runs of other strategies stay, for the caption to name them.
+    chosen = [np.flatnonzero(~wanted | np.isin(sparsity, page)) for page in pages]
     return [figure2(dataset.isel(run=runs), order=order) for runs in chosen]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -68,17 +69,16 @@ LOOKS = {
     "optimal": Look("#D55E00", (0, (4.0, 1.2))),
     "random": Look("#009E73", (0, (4.0, 1.2, 1.0, 1.2))),
     "dense": Look("#000000", (0, (1.0, 1.2))),
+    "gmp": Look("#CC79A7", (0, (6.0, 2.0))),
+    "set": Look("#E69F00", (0, (2.0, 1.0))),
+    "rigl": Look("#56B4E9", (0, (6.0, 1.2, 1.0, 1.2, 1.0, 1.2))),
+    "gumbel": Look("#000000", (0, (3.0, 3.0))),
 }
-_SPARE = (
-    Look("#CC79A7", (0, (6.0, 2.0))),
-    Look("#E69F00", (0, (2.0, 1.0))),
-    Look("#56B4E9", (0, (6.0, 1.2, 1.0, 1.2, 1.0, 1.2))),
-    Look("#000000", (0, (3.0, 3.0))),
-)
+_SPARE = [LOOKS[name] for name in ("gmp", "set", "rigl", "gumbel", "dense", "random", "optimal", "iterative")]
 
 
 def looks(strategies: Sequence[str]) -> dict[str, Look]:
-    """Give every strategy a look: the same one in every figure for ours, the next spare one for others.
+    """Give every strategy a look: the same one in every figure for ours, one that no other has for up to eight.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def looks(strategies: Sequence[str]) -> dict[str, Look]:
     dict of str to Look
         One entry per strategy.
     """
-    others = [name for name in strategies if name not in LOOKS]
-    spare = {name: _SPARE[k % len(_SPARE)] for k, name in enumerate(others)}
-    return {name: LOOKS.get(name) or spare[name] for name in strategies}
+    taken = [LOOKS[name] for name in strategies if name in LOOKS]
+    spare = cycle([look for look in _SPARE if look not in taken] or _SPARE)
+    return {name: LOOKS.get(name) or next(spare) for name in strategies}
 
 
 def contrast(first: str, second: str) -> float:

@@ -114,6 +114,10 @@ def test_figure_takes_its_format_from_the_suffix(burden: Burden, results: Path, 
     assert (code, "exists: choose another --out, or pass --overwrite" in err) == (2, True)
     code, _, err = burden("figure", results / "study.zarr", "--out", tmp_path / "f.gif")
     assert (code, "gif" in err, len(err.splitlines())) == (2, True, 1)
+    code, out, _ = burden("figure", results / "study.zarr", "--out", tmp_path / "g.svg", "--order", "random", "optimal")
+    assert (code, "ratio of optimal to random" in out, "Not drawn: iterative." in out) == (0, True, True)
+    code, _, err = burden("figure", results / "study.zarr", "--out", tmp_path / "h.svg", "--order", "mine")
+    assert (code, "no run of mine in the study" in err, len(err.splitlines())) == (2, True, 1)
 
 
 def test_report_does_not_write_into_a_used_folder(burden: Burden, results: Path, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_the_default_name_of_the_figure_says_what_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert burden("figure", results / "study.zarr")[1].startswith("wrote compression.pdf")
+    code, _, err = burden("figure", results / "study.zarr", "--out", "g.pdf", "--order", "random")
+    assert (code, "does not apply to a study that varies compression" in err) == (2, True)
     code, _, err = burden("figure", results / "study.zarr")
     assert (code, "compression.pdf exists: choose another --out" in err) == (2, True)
 

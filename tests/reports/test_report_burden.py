@@ -161,6 +161,16 @@ def test_other_loads_and_layers(probed):
     assert "Active inputs of a hidden unit in the hidden layer (1)" in drawn.caption
 
 
+def test_every_strategy_that_updates_its_mask_has_a_burden_figure():
+    names = ("iterative", "random", "gmp", "mine")
+    study = build_probed(strategies=names, moving=("iterative", "gmp"), sparsities=(0.8,), seeds=2, records=8)
+    first, second = burden_figures(study)
+    assert "Burden of the mask updates of iterative " in first.caption
+    assert first.caption.endswith("Not drawn: gmp and mine.")
+    assert "Burden of the mask updates of gmp " in second.caption
+    assert second.caption.endswith("Not drawn: iterative, mine and random.")
+
+
 def test_pages_hold_six_sparsities():
     study = build_probed(seeds=1, sparsities=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7))
     assert len(burden_figures(study)) == 2

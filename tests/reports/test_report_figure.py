@@ -244,8 +244,21 @@ def test_unknown_format_names_the_possible_ones(figure, tmp_path, name):
 
 
 def test_strategies_that_are_not_there():
-    with pytest.raises(InputError, match="no run of iterative, optimal and random in the study: it has mine"):
-        figure2(build(strategies=("mine",), seeds=1, records=4))
+    with pytest.raises(InputError, match="no run of iterative and random in the study: it has mine"):
+        figure2(build(strategies=("mine",), seeds=1, records=4), order=("iterative", "random"))
+
+
+def test_every_strategy_that_prunes_is_drawn_and_the_others_are_named():
+    study = build(strategies=("dense", "mine", "random", "iterative", "gmp"), sparsities=(0.8,), seeds=5, records=8)
+    drawn = figure2(study)
+    assert set(drawn.data["strategy"]) == {"iterative", "random", "mine", "gmp"}
+    assert "ratio of random, mine and gmp to iterative" in drawn.caption
+    assert drawn.caption.endswith(" Not drawn: dense.")
+    chosen = figure2(study, order=("mine", "gmp"))
+    assert "ratio of gmp to mine" in chosen.caption
+    assert chosen.caption.endswith(" Not drawn: dense, iterative and random.")
+    alone = build(strategies=("dense",), sparsities=(0.8,), seeds=1, records=4)
+    assert "Not drawn" not in figure2(alone).caption
 
 
 def test_more_sparsities_than_columns():

@@ -114,6 +114,9 @@ def test_strategies_differ_in_colour_and_dash():
     given = looks(["iterative", "optimal", "random", "mine", "yours"])
     assert given["random"] == LOOKS["random"]
     assert len({look.colour for look in given.values()}) == len({look.dash for look in given.values()}) == 5
+    assert looks(["set"])["set"] == looks(["gmp", "rigl", "set"])["set"] == LOOKS["set"]
+    beside = looks(["mine", "gmp", "set", "yours"])
+    assert len({look.colour for look in beside.values()}) == 4
 
 
 def test_importing_reports_is_cheap():
