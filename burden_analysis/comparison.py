@@ -16,6 +16,7 @@ from burden_analysis.endpoints import endpoint
 from burden_analysis.probe import STATIC, needs_updates, require_updates, static_strategies
 from burden_analysis.result import Comparison, Outcome
 from burden_analysis.sparsity_tests import sparsity_outcome, sparsity_rows
+from burden_analysis.statistics.level import check_alpha
 from burden_analysis.strategy_tests import strategy_outcome, strategy_rows
 from burden_analysis.unpaired_tests import unpaired_outcome, unpaired_rows
 from recorders.contract import InputError
@@ -92,7 +93,7 @@ def compare_strategies(
         sparsity at which all of them have a complete run in one seed; two
         runs in one cell; values without a logarithm.
     """
-    _check_alpha(alpha)
+    check_alpha(alpha)
     if len(order) < 2:
         raise InputError(f"order {tuple(order)} names fewer than two strategies: there is nothing to compare")
     check_strategies(dataset, order)
@@ -170,7 +171,7 @@ def compare_sparsities(
         Unknown names; a term of mask updates with a static strategy; no strategy with two sparsities in one seed; two
         runs in one cell; values without a logarithm.
     """
-    _check_alpha(alpha)
+    check_alpha(alpha)
     known = list(dict.fromkeys(map(str, dataset["strategy"].to_numpy())))
     asked = known if strategy is None else [strategy]
     check_strategies(dataset, asked)
@@ -209,11 +210,6 @@ def _without_updates(dataset: xr.Dataset, indicator: str, strategies: Sequence[s
         return []
     require_updates(dataset)
     return static_strategies(dataset, strategies)
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha {alpha} is no level of a test: choose one in (0, 1), usually 0.05")
 
 
 def _endpoints(
