@@ -9,6 +9,7 @@ from burden_analysis.compression_outcome import compression_outcome
 from burden_analysis.compression_result import CompressionEffect
 from burden_analysis.compression_rows import as_table, compression_rows
 from burden_analysis.published import SETUP
+from burden_analysis.statistics.level import check_alpha
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def compression_effect(
     Raises
     ------
     InputError
-        Columns are missing, values out of range, two rows repeat a cell; no baseline, no other ratio, no cell with
+        No table; columns are missing, values out of range, two rows repeat a cell; no baseline, no other ratio, no cell with
         both; no stable block; `margin` or `alpha` out of range.
     """
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha {alpha} is no level of a test: choose one in (0, 1), usually 0.05")
+    if not hasattr(table, "columns"):
+        raise InputError("compression_effect reads a table of accuracies: pass accuracy_table(dataset) of a study")
+    check_alpha(alpha)
     if not margin > 0:
         raise InputError(f"margin {margin} is no difference that could matter: choose one above 0 percentage points")
     cells = compression_cells(table, blocks)

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy.stats import friedmanchisquare, linregress, page_trend_test, t
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
@@ -296,7 +297,7 @@ def test_wrong_tables_say_what_is_wrong(table, spoil, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 1.0}, "alpha 1.0 is no level"),
+        ({"alpha": 0.5}, r"alpha 0\.5 is no level"),
         ({"margin": 0.0}, "margin 0.0 is no difference"),
         ({"blocks": ("learning_rate", "sparsity")}, "sparsity cannot be part of a block"),
     ],
@@ -324,3 +325,8 @@ def test_it_prints_in_every_common_form(effect):
 
 def test_the_overall_mean_is_over_ratios_then_cells_then_blocks(effect, per_block):
     assert rows(effect, OVERALL)["effect"].item() == pytest.approx(per_block.mean(axis=1).mean())
+
+
+def test_a_study_is_not_a_table_of_accuracies():
+    with pytest.raises(InputError, match=r"pass accuracy_table\(dataset\)"):
+        compression_effect(xr.Dataset())
