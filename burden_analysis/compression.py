@@ -69,8 +69,8 @@ def compression_effect(
     Raises
     ------
     InputError
-        No table; columns are missing, values out of range, two rows repeat a cell; no baseline, no other ratio, no cell with
-        both; no stable block; `margin` or `alpha` out of range.
+        No table; columns are missing, values out of range, two rows repeat a cell; no baseline, no other ratio, no
+        cell with both; no stable block; `margin` or `alpha` out of range.
     """
     if not hasattr(table, "columns"):
         raise InputError("compression_effect reads a table of accuracies: pass accuracy_table(dataset) of a study")
