@@ -30,6 +30,17 @@ class BackgroundWriter:
         self._check()
         self._jobs.put(job)
 
+    def wait(self) -> None:
+        """Wait until every job that was queued is done.
+
+        Raises
+        ------
+        Exception
+            What a job raised.
+        """
+        self._jobs.join()
+        self._check()
+
     def close(self) -> None:
         """Wait until every job is done, and end the thread.
 
@@ -54,3 +65,4 @@ class BackgroundWriter:
                     job()
                 except Exception as error:  # handed to the training thread
                     self._error = error
+            self._jobs.task_done()

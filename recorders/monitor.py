@@ -175,6 +175,17 @@ class Monitor:
 
         self._background.submit(write)
 
+    def commit(self) -> None:
+        """Write what was recorded so far and wait for it; mask updates that wait for the next record stay.
+
+        Raises
+        ------
+        RunError
+            Something could not be written.
+        """
+        self.flush()
+        self._background.wait()
+
     def close(self) -> None:
         """Write everything and wait for it; steps since the last record are left out (see `finish_interval`).
 

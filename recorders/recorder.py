@@ -25,6 +25,7 @@ from recorders.naming import continuation_name, continuations
 from recorders.probe import MaskProbe
 from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
+from recorders.resumption import rewind
 from recorders.store import create_recording, note_resumption, open_root, recording_names, reserved_names
 from recorders.updates import MaskUpdate, one_run
 from recorders.writer import RecordingWriter
@@ -62,8 +63,11 @@ class Recorder:
     probe : MaskProbe, optional
         Measures the burden of every mask update (`recorders.MaskProbe`), and again at the record that follows.
     exist : {"error", "overwrite", "resume"}
-        What to do when this run was recorded before. With ``resume``, `step` says how many steps are covered: go on
-        from there.
+        What to do when this run was recorded before. With ``resume`` it goes on from `steps_done`; records after that
+        step are taken again.
+    steps_done : int, optional
+        With ``resume``: optimiser steps of the checkpoint that the loop goes on from, a multiple of `interval`; 0 to
+        start over. Load the checkpoint before making the recorder.
 
     Attributes
     ----------
@@ -73,8 +77,8 @@ class Recorder:
     Raises
     ------
     InputError
-        The run exists (``error``), is complete or was recorded with other settings (``resume``), is being written by
-        another process; `store` is not a study store; `optimizer` does not hold the model's weights; a mask does not
+        The run exists (``error``), cannot go on from `steps_done` (``resume``), is being written by another process;
+        `store` is not a study store; `optimizer` does not hold the model's weights; a mask does not
         fit.
     """
 
@@ -90,11 +94,16 @@ class Recorder:
         masks: MaskArgument = None,
         probe: MaskProbe | None = None,
         exist: str = "error",
+        steps_done: int | None = None,
     ) -> None:
         if exist not in _EXIST:
             raise unknown_name("value of exist", exist, _EXIST)
         if interval < 1 or (total_steps is not None and total_steps < 1):
             raise InputError(f"interval and total_steps must be positive, got {interval} and {total_steps}")
+        if (exist == "resume") != (steps_done is not None):
+            raise InputError(
+                "exist='resume' and steps_done go together: say how many optimiser steps your checkpoint has done"
+            )
         self._store = Path(store)
         self._run = described_run(run)
         self._reserved = reserved_names(self._run)
@@ -111,7 +120,7 @@ class Recorder:
         try:
             self._activations = Activations(model)
             self._open.callback(self._activations.close)
-            self._start(exist)
+            self._start(exist, steps_done or 0)
             hook = optimizer.register_step_pre_hook(self._before_step)
             self._open.callback(hook.remove)
         except BaseException:
@@ -151,6 +160,16 @@ class Recorder:
                 raise InputError(f"cannot log {name!r} of shape {tuple(value.shape)}: log one number")
         self._monitor.log(scalars)
 
+    def flush(self) -> None:
+        """Write all records taken so far, and wait for it: call it before saving a checkpoint to resume from.
+
+        Raises
+        ------
+        RunError
+            Something could not be written.
+        """
+        self._monitor.commit()
+
     def close(self, failure: str = "") -> None:
         """Write everything, the final masks and the run's state; the recording is then compacted.
 
@@ -185,7 +204,7 @@ class Recorder:
     ) -> None:
         self.close("" if kind is None else " ".join(f"{kind.__name__}: {error}".split()))
 
-    def _start(self, exist: str) -> None:
+    def _start(self, exist: str, steps_done: int) -> None:
         open_root(self._store, create=True)
         base = recording_name(self._run)
         self._open.enter_context(exclusive(self._store, base))  # its continuations are under this lock too
@@ -203,20 +222,25 @@ class Recorder:
             parts = []
         self._name = parts[-1] if parts else base
         self._offset = int(self._name.rpartition("-from-step-")[2]) if len(parts) > 1 else 0
-        self._begin(self._resumable() if parts else None)
+        if steps_done and not parts:
+            raise InputError(f"{self._store} holds no run {base!r} to resume: leave exist and steps_done out")
+        self._begin(self._rewound(steps_done) if parts else None)
 
-    def _resumable(self) -> tuple[int, int]:
-        writer, layout = RecordingWriter(self._store, self._name, [0]), self._layout()
-        if writer.status(0).finished:
-            raise InputError(f"run {self._name!r} of {self._store} is complete: nothing to resume")
-        if not writer.fits(layout):
-            raise InputError(
-                f"run {self._name!r} of {self._store} was recorded with another model, interval or total_steps: "
-                "resume with the same ones, or pass exist='overwrite'"
-            )
+    def _rewound(self, steps_done: int) -> tuple[int, int]:
+        writer, what = RecordingWriter(self._store, self._name, [0]), f"run {self._name!r} of {self._store}"
+        left = rewind(
+            writer,
+            self._layout(),
+            what=what,
+            steps_done=steps_done,
+            offset=self._offset,
+            interval=self._interval,
+            digest=self._digest,
+        )
+        if steps_done:
+            self._digest = writer.initial_weights(0)
         note_resumption(self._store, self._name, provenance())
-        records = int(writer.records_written()[0])
-        return records, writer.drop_updates(0, after=self._offset + records * self._interval)
+        return left
 
     def _begin(self, resume_at: tuple[int, int] | None) -> None:
         layout = self._layout()
@@ -226,7 +250,7 @@ class Recorder:
                 config["continues"] = recording_name(self._run)
             create_recording(self._store, self._name, layout, config=config, provenance=provenance())
         self._writer = RecordingWriter(self._store, self._name, [0])
-        if resume_at is None:
+        if resume_at is None or not self._offset + sum(resume_at):
             self._writer.begin([self._digest])
         else:
             self._writer.set_status(0, Status.RUNNING)

@@ -77,13 +77,24 @@ class RecordingWriter:
         with disk_errors(self.path):
             self._array("overlap")[row, : len(overlap)] = overlap
 
-    def drop_updates(self, row: int, after: int) -> int:
-        """Forget the mask updates of a run that came after a step, and say how many are left."""
+    def rewind(self, row: int, records: int, after: int) -> int:
+        """Forget the records of a run but for the first ones, and its mask updates after a step.
+
+        Returns
+        -------
+        int
+            How many mask updates are left.
+        """
+        committed = int(self.records_written()[row - self.rows.start])
         written = int(np.asarray(self._array("updates_written")[row]))
-        steps = np.asarray(self._array("update_step")[row, :written])
-        left = int((steps <= after).sum())
+        left = int((np.asarray(self._array("update_step")[row, :written]) <= after).sum())
         with disk_errors(self.path):
+            self._array("records_written")[row] = records
             self._array("updates_written")[row] = left
+            for name, array in self._group.arrays():
+                if getattr(array.metadata, "dimension_names", ())[:2] == ("run", "record"):
+                    # What was logged then may not be logged again; a kill may have cut one chunk that came after.
+                    self._array(name)[row, records : committed + RECORDS_PER_CHUNK] = np.nan
         return left
 
     def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
@@ -125,6 +136,10 @@ class RecordingWriter:
     def records_written(self) -> npt.NDArray[np.int64]:
         """Return the records committed for each of this writer's runs, shape (run,)."""
         return np.asarray(self._array("records_written")[self.rows])
+
+    def initial_weights(self, row: int) -> str:
+        """Digest of the weights that one run began with."""
+        return str(np.asarray(self._array("initial_weights")[row]))
 
     def fits(self, layout: Layout) -> bool:
         """Whether the recording was made for the same parameters and records."""

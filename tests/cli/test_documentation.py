@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from burden_analysis import open_study
 
@@ -22,11 +23,12 @@ def snippet(page: str, about: str) -> str:
     return found
 
 
-def run(script: str, folder: Path) -> None:
+def run(script: str, folder: Path, code: int = 0) -> None:
+    folder.mkdir(exist_ok=True)
     (folder / "script.py").write_text(script, encoding="utf-8")
     command = [sys.executable, "-W", "error", "script.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
 
 
 @pytest.mark.slow
@@ -47,3 +49,19 @@ def test_a_pruning_method_of_your_own_is_studied(tmp_path: Path) -> None:
     assert float(own.regrown.sum()) == 0
     gone = own.pruned.sum(("update", "parameter")) / float(own.parameter_size.sum())
     np.testing.assert_allclose(gone, own.sparsity, atol=1e-4)
+
+
+def test_a_killed_loop_of_your_own_goes_on(tmp_path: Path) -> None:
+    script = snippet("docs/recording.md", "steps_done")
+    doomed = script.replace(
+        "        optimizer.step()\n",
+        "        if recorder.step == 730:\n            import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        optimizer.step()\n",
+    )
+    run(script, tmp_path / "whole")
+    run(doomed, tmp_path / "killed", code=-9)
+    assert open_study(tmp_path / "killed" / "study.zarr").records_written.item() >= 12  # step 600, or later
+    run(script, tmp_path / "killed")
+    whole, killed = (open_study(tmp_path / name / "study.zarr") for name in ("whole", "killed"))
+    assert killed.status.item() == "complete"
+    xr.testing.assert_equal(whole, killed)

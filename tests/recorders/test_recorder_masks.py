@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,15 +79,15 @@ def test_a_resumed_run_has_every_mask_update_once(tmp_path: Path) -> None:
                 mask[recorder.step // 3 - 1] = 0
             train(model, optimizer, 1, recorder)
 
-    def opened(exist: str) -> Recorder:
+    def opened(**more: Any) -> Recorder:
         masks = {"0.weight": mask}
-        return Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=20, masks=masks, exist=exist)
+        return Recorder(store, model, optimizer, run=RUN, interval=5, total_steps=20, masks=masks, **more)
 
-    with contextlib.suppress(KeyboardInterrupt), opened("error") as recorder:
+    with contextlib.suppress(KeyboardInterrupt), opened() as recorder:
         go(recorder, 14)
         raise KeyboardInterrupt
     mask[3:] = 1  # as restored from a checkpoint of step 10
-    with opened("resume") as recorder:
+    with opened(exist="resume", steps_done=10) as recorder:
         assert recorder.step == 10
         go(recorder, 20)
     assert load(store).update_step[0].values.tolist() == [3, 6, 9, 12, 15, 18]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_a_run_without_a_step_is_failed_and_leaves_the_store_readable(tmp_path: 
     study = open_study(store)
     assert study.records_written.values.tolist() == [0, 2]
     assert study.step.values.tolist() == [2, 4]
-    with Recorder(store, model, optimizer, run=RUN, exist="resume") as recorder:
+    with Recorder(store, model, optimizer, run=RUN, exist="resume", steps_done=0) as recorder:
         train(model, optimizer, 1, recorder)
     assert open_study(store).status.values.tolist() == ["complete", "complete"]
 
@@ -87,8 +88,8 @@ def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"already holds run 'mine-s0\.5-seed0': pass exist='overwrite' or"):
         open_recorder()
     with pytest.raises(InputError, match="another model, interval or total_steps"):
-        open_recorder(exist="resume", interval=4)
-    with open_recorder(exist="resume") as recorder:
+        open_recorder(exist="resume", steps_done=10, interval=4)
+    with open_recorder(exist="resume", steps_done=10) as recorder:
         assert recorder.step == 10  # the partial interval was not committed
         train(model, optimizer, 20 - recorder.step, recorder)
     dataset = load(store)
@@ -96,10 +97,75 @@ def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> No
     assert np.isfinite(dataset.gradient_norm).all()
     assert dataset.status.item() == "complete"
     with pytest.raises(InputError, match="is complete: nothing to resume"):
-        open_recorder(exist="resume")
+        open_recorder(exist="resume", steps_done=20)
     with open_recorder(exist="overwrite") as recorder:
         train(model, optimizer, 5, recorder)
     assert load(store).step.values.tolist() == [5]
+
+
+def test_resuming_says_where_the_checkpoint_ends(tmp_path: Path) -> None:
+    store, first = tmp_path / "s.zarr", network()
+    fresh = network()
+
+    optimizer = torch.optim.SGD(first.parameters(), lr=0.1)
+
+    def open_recorder(model: torch.nn.Module = first, **more: Any) -> Recorder:
+        steps = optimizer if model is first else torch.optim.SGD(model.parameters())
+        return Recorder(store, model, steps, **({"run": RUN, "interval": 5} | more))
+
+    with pytest.raises(InputError, match="exist='resume' and steps_done go together"):
+        open_recorder(exist="resume")
+    with pytest.raises(InputError, match="exist='resume' and steps_done go together"):
+        open_recorder(steps_done=5)
+    with pytest.raises(InputError, match=r"holds no run 'mine-s0\.5-seed0' to resume"):
+        open_recorder(exist="resume", steps_done=5)
+    with contextlib.suppress(KeyboardInterrupt), open_recorder() as recorder:
+        train(first, optimizer, 13, recorder)
+        raise KeyboardInterrupt
+    for step in (15, 13, 7, -5):
+        with pytest.raises(InputError, match=f"cannot go on from step {step}: it can from every 5th step from 0 to 10"):
+            open_recorder(exist="resume", steps_done=step)
+    with pytest.raises(InputError, match="the model has the weights that the run began with; load the checkpoint"):
+        open_recorder(fresh, exist="resume", steps_done=10)
+
+
+def test_a_killed_loop_goes_on_from_its_checkpoint_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    def loop(store: Path, saved: dict[str, Any], until: int, **more: Any) -> None:
+        model = network()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        if saved:
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+        with Recorder(store, model, optimizer, run=RUN, interval=5, **more) as recorder:
+            draw = torch.Generator().manual_seed(1)
+            for step in range(until):
+                x, y = torch.randn(16, 12, generator=draw), torch.randint(0, 3, (16,), generator=draw)
+                if step < recorder.step:
+                    continue
+                torch.nn.functional.cross_entropy(model(x), y).backward()
+                if step in (4, 24):
+                    recorder.log(checked=step)
+                optimizer.step()
+                optimizer.zero_grad()
+                if recorder.step == 10:
+                    recorder.flush()
+                    assert open_study(store).records_written.item() == 2
+                    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                    saved |= copy.deepcopy(state)
+                if recorder.step == 18 and not more:
+                    recorder.log(checked=-1.0)
+            if not more and until < 30:
+                raise KeyboardInterrupt
+
+    whole, cut, saved = tmp_path / "whole.zarr", tmp_path / "cut.zarr", dict[str, Any]()
+    loop(whole, {}, 30)
+    with contextlib.suppress(KeyboardInterrupt):
+        loop(cut, saved, 23)
+    assert open_study(cut).records_written.item() == 4
+    loop(cut, saved, 30, exist="resume", steps_done=10)
+    first, second = open_study(whole), open_study(cut)
+    assert np.isnan(second.checked[0, 3])  # it was logged on the way that was given up
+    xr.testing.assert_equal(first.drop_vars("checked"), second.drop_vars("checked"))
 
 
 def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
