@@ -26,8 +26,8 @@ def provenance(**extra: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``created`` (UTC, ISO 8601), ``versions``, ``git`` (commit and whether the tree was dirty, of the working
-        directory; None outside a repository), ``hardware`` and `extra`.
+        ``created`` (UTC, ISO 8601), ``versions``, ``git`` (commit of this package's own repository, and whether its
+        tree was dirty; None where the package was installed without one), ``hardware`` and `extra`.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,13 +50,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, Any] | None:
+def _git(package: Path = Path(__file__).parent) -> dict[str, Any] | None:
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(package), *arguments], capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # a wheel may lie in a folder of somebody's repository
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return None

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 import zarr
 
+import recorders.provenance
 from recorders.background import BackgroundWriter
 from recorders.compaction import compact, consolidate, is_compact, recover
 from recorders.contract import InputError, RunError, Status
@@ -155,6 +157,13 @@ def test_foreign_newer_and_existing_stores_are_refused(tmp_path: Path) -> None:
         create(store)
 
 
+def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    (store / "fig2" / "zarr.json").write_text('{"zarr_form')
+    with pytest.raises(InputError, match=r"fig2/zarr\.json is damaged .*: restore it from a copy, or move"):
+        open_root(store, create=True)
+
+
 def test_only_one_process_writes(tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "s.zarr"),
@@ -196,3 +205,25 @@ def test_the_writing_thread_hands_its_error_back_and_commits_nothing_after_it() 
     with pytest.raises(RunError, match="disk full"):
         writer.close()
     assert done == [1]
+
+
+def test_git_is_that_of_the_package_wherever_one_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    for name in ("ours", "site-packages"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    git("init", "-q")
+    git("add", "ours")
+    git("commit", "-q", "-m", "a package")
+    (tmp_path / ".gitignore").write_text("site-packages\n")
+    git("add", ".gitignore")
+    monkeypatch.chdir("/")
+    assert recorders.provenance._git(tmp_path / "ours") == {"commit": git("rev-parse", "HEAD"), "dirty": True}
+    monkeypatch.chdir(tmp_path)
+    assert recorders.provenance._git(tmp_path / "site-packages") is None  # a wheel inside somebody's repository
+    assert recorders.provenance.provenance()["git"] == recorders.provenance._git()
+    assert (recorders.provenance._git() or {}).get("commit") != git("rev-parse", "HEAD")
