@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 import zarr
-from zarr.errors import GroupNotFoundError, ZarrUserWarning
+from zarr.errors import GroupNotFoundError, MetadataValidationError, ZarrUserWarning
 from zarr.storage import ZipStore
 
 from burden_analysis.continuation import stitch
@@ -49,15 +50,21 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
     Raises
     ------
     InputError
-        The path does not exist, is no zarr group, was not written by this package or by a newer version of it, holds
-        no recordings, or not the ones asked for.
+        The path does not exist, is no zarr group, was not written by this package or by a newer version of it, is
+        damaged (the file is named), holds no recordings, or not the ones asked for.
     """
-    with _opened(os.fspath(store)) as root:
-        check_schema(root, os.fspath(store))
-        names = _recording_names(root)
+    where = os.fspath(store)
+    with _opened(where) as root:
+        check_schema(root, where)
+        with _damage_named(where):
+            names = _recording_names(root)
         if not names:
-            raise InputError(f"{os.fspath(store)} holds no recordings yet: record one first")
-        parts = stitch({name: _with_steps(read_recording(root, name)) for name in _chosen(names, recordings)})
+            raise InputError(f"{where} holds no recordings yet: record one first")
+        parts = {}
+        for name in _chosen(names, recordings):
+            with _damage_named(f"{where}/{name}"):
+                parts[name] = _with_steps(read_recording(root, name))
+    parts = stitch(parts)
     labelled = {k: d.assign_coords(recording=("run", [k] * d.sizes["run"])) for k, d in parts.items()}
     dataset = union(labelled) if len(labelled) > 1 else next(iter(labelled.values()))
     dataset.attrs = {
@@ -105,6 +112,25 @@ def _opened(store: str) -> Iterator[zarr.Group]:
     finally:
         if archive is not None:
             archive.close()
+
+
+@contextmanager
+def _damage_named(place: str) -> Iterator[None]:
+    """Turn what zarr raises for damaged metadata or chunks into one line that names the file, if it can be told."""
+    try:
+        yield
+    except (json.JSONDecodeError, MetadataValidationError, RuntimeError) as error:
+        bad = next((path for path in sorted(Path(place).rglob("zarr.json")) if not _is_metadata(path)), place)
+        raise InputError(
+            f"{bad} is damaged ({error}): restore it from a copy, or move its recording out of the store"
+        ) from error
+
+
+def _is_metadata(path: Path) -> bool:
+    try:
+        return "node_type" in json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
 
 
 def _recording_names(root: zarr.Group) -> list[str]:

@@ -64,7 +64,7 @@ def open_root(store: Path, *, create: bool) -> zarr.Group:
     Raises
     ------
     InputError
-        The path is not a study store, or it was written by a newer version of this package.
+        The path is not a study store, it was written by a newer version of this package, or a recording is damaged.
     """
     if create and not store.exists():
         with disk_errors(store):
@@ -82,7 +82,21 @@ def open_root(store: Path, *, create: bool) -> zarr.Group:
         raise InputError(
             f"{store} has schema {schema}, this version reads up to {SCHEMA_VERSION}: upgrade burden-analysis"
         )
+    _check_undamaged(store)
     return root
+
+
+def _check_undamaged(store: Path) -> None:
+    for name in recording_names(store):
+        path = store / name / "zarr.json"
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # another process is replacing it
+            continue
+        except ValueError as error:
+            raise InputError(
+                f"{path} is damaged ({error}): restore it from a copy, or move its recording out of the store"
+            ) from error
 
 
 def _create_root(store: Path) -> None:

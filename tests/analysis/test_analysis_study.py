@@ -204,6 +204,25 @@ def test_wrong_stores_say_what_is_wrong(store: Path, tmp_path: Path) -> None:
     fails("nosuchprotocol://x", "cannot be opened")
 
 
+@pytest.mark.parametrize("content", ["", '{"zarr_form', "{}"])
+@pytest.mark.parametrize("where", ["fig2/zarr.json", "fig2/loss/zarr.json"])
+def test_a_damaged_file_is_named_in_one_line(store: Path, where: str, content: str) -> None:
+    write_recording(store, grid(1))
+    (store / where).write_text(content)
+    with pytest.raises(InputError, match=f"{where} is damaged .*: restore it from a copy, or move") as caught:
+        open_study(store)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recording_with_a_damaged_chunk_is_named(store: Path) -> None:
+    write_recording(store, grid(1))
+    write_recording(store, grid(1), name="whole")
+    next(p for p in sorted((store / "fig2" / "loss" / "c").rglob("*")) if p.is_file()).write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"fig2 is damaged \(.*\): restore"):
+        open_study(store)
+    assert open_study(store, recordings="whole").sizes["run"] == 9
+
+
 def test_importing_is_cheap() -> None:
     code = (
         "import sys, burden_analysis; "
