@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.context import BaseContext
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
@@ -72,9 +73,7 @@ def execute(
     RunError
         A worker died; what had ended before stays done.
     """
-    context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(list(preload))  # importing torch takes seconds; forking takes milliseconds
+    context = _forking_context(preload) if hasattr(os, "fork") else multiprocessing.get_context("spawn")
     waiting = list(tasks)
     open_keys = {task.key for task in tasks}
     others = set(multiprocessing.active_children())  # the caller's own
@@ -102,6 +101,26 @@ def execute(
             process.terminate()
         for process in mine:  # none may write any more when the caller gives its lock back
             process.join()
+
+
+def _forking_context(preload: Iterable[str]) -> BaseContext:
+    """Start the process that workers are forked from, and wait until it has imported what they need.
+
+    Importing torch takes seconds, forking milliseconds. Ctrl-C may come meanwhile and is for the
+    parent alone: the server is deaf to it from its first import on, and no worker is asked for before it is ready.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    resource_tracker.ensure_running()  # it would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    nothing = context.Process(target=int)
+    nothing.start()
+    nothing.join()
+    return context
 
 
 def _start_worker(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:

@@ -55,3 +55,15 @@ def test_a_study_killed_twenty_times_opens_each_time_and_ends_as_an_undisturbed_
         xr.testing.assert_equal(mine, theirs)
     left = {p.name for p in tmp_path.iterdir()} - {"killed.zarr", "undisturbed.zarr"}
     assert all(name.startswith(".killed.zarr.") for name in left)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 1.0])
+def test_ctrl_c_while_workers_import_is_one_line(tmp_path: Path, seconds: float) -> None:
+    store = tmp_path / "s.zarr"
+    process = subprocess.Popen([*COMMAND, "--out", store], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (store / "fig2").exists() and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(seconds)  # the recording is there, workers import torch
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (130, "burden: interrupted; rerun the same command to go on\n")
