@@ -1,4 +1,4 @@
-"""The neural burden of a mask update: fit, compensation and covariance (science.md §6; the study's eq. 5).
+"""The neural burden of a mask update: fit, compensation and covariance (the study's eq. 5; docs/burden.md).
 
 With target x, old output f_s, new output f_{s+1}, residual e = x − f_s and change δ = f_s − f_{s+1}:
 

@@ -1,4 +1,4 @@
-"""What is measured at every optimiser step (science.md §5), for one run or for a stack of runs."""
+"""What is measured at every optimiser step (docs/store.md), for one run or for a stack of runs."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def record_steps(interval: int, total: int) -> npt.NDArray[np.int64]:
     Returns
     -------
     array of int, shape (record,)
-        ``(k + 1) * interval``, with a shorter last interval when `interval` does not divide `total` (science.md §5).
+        ``(k + 1) * interval``, with a shorter last interval when `interval` does not divide `total`.
     """
     steps = np.arange(interval, total + 1, interval, dtype=np.int64)
     return steps if len(steps) and steps[-1] == total else np.append(steps, np.int64(total))

@@ -91,7 +91,7 @@ def magnitude_masks(weights: Sequence[torch.Tensor], sparsity: float) -> list[to
 def random_masks(
     shapes: Shapes, sparsity: float, allocation: str, seed: int, *, matched: Mapping[str, torch.Tensor] | None = None
 ) -> Masks:
-    """Draw a random mask with an exact count (science.md §2).
+    """Draw a random mask with an exact count.
 
     Parameters
     ----------

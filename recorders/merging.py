@@ -1,4 +1,4 @@
-"""Single-pass token merging by bipartite soft matching (science.md §4; after Bolya et al. 2023, "Token Merging")."""
+"""Single-pass token merging by bipartite soft matching (docs/token-merging.md; after Bolya et al. 2023, "ToMe")."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def bipartite_soft_matching(
 
 
 def merge_count(ratio: float, tokens: int) -> int:
-    """How many tokens a compression ratio merges: r = ⌊ρ·N/2⌋, the share ρ of A (science.md §4).
+    """How many tokens a compression ratio merges: r = ⌊ρ·N/2⌋, the share ρ of A (docs/token-merging.md).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Measures the burden of mask updates on a fixed held-out batch (science.md §6)."""
+"""Measures the burden of mask updates on a fixed held-out batch (docs/burden.md)."""
 
 from __future__ import annotations
 

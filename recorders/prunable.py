@@ -8,7 +8,7 @@ from recorders.contract import InputError
 
 
 def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Find every weight with more than one dimension, except tokens and position embeddings (science.md §3).
+    """Find every weight with more than one dimension, except tokens and position embeddings.
 
     Parameters
     ----------

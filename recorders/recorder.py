@@ -38,7 +38,7 @@ _EXIST = ("error", "overwrite", "resume")
 class Recorder:
     """Record gradients, weights, masks and activations of a training loop without changing a bit of it.
 
-    Indicators (science.md §5) are measured in a pre-hook of ``optimizer.step()``: after `backward`, gradient
+    Indicators (docs/store.md) are measured in a pre-hook of ``optimizer.step()``: after `backward`, gradient
     unscaling and clipping, before the update. Make it before a compiled model's first call: `torch.compile` does not
     see hooks that come later, and activations would be NaN.
 

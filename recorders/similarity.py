@@ -11,7 +11,7 @@ Metric = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Dot product of token vectors (science.md §4); longer vectors count as more alike."""
+    """Dot product of token vectors; longer vectors count as more alike."""
     return a @ b.transpose(-1, -2)
 
 

@@ -1,4 +1,4 @@
-"""A network at one step of its training: what a mask update does to it there (science.md §6)."""
+"""A network at one step of its training: what a mask update does to it there (docs/burden.md)."""
 
 from __future__ import annotations
 

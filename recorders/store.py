@@ -1,4 +1,4 @@
-"""A study store: a zarr v3 group whose child groups are recordings (design.md, "The contract").
+"""A study store: a zarr v3 group whose child groups are recordings.
 
 A recording is created under a temporary name and renamed, so that no reader ever meets half of one. Everything is
 preallocated with NaN and never resized: resizing under a reader or a kill leaves stores that xarray cannot open.
@@ -191,7 +191,7 @@ def create_series(
         dimension_names=series.dims,
         fill_value=np.nan,
         compressors=COMPRESSOR,
-        attributes={"long_name": series.long_name, "units": series.units, "section": f"science.md §{series.section}"},
+        attributes={"long_name": series.long_name, "units": series.units, "documentation": series.documentation},
     )
 
 
@@ -230,7 +230,7 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
             dimension_names=(dim,),
             fill_value="" if text else 0,
             compressors=COMPRESSOR,
-            attributes={"long_name": long_name, "units": units, "section": "science.md §5"},
+            attributes={"long_name": long_name, "units": units, "documentation": "docs/store.md"},
         )
         array[:] = data
 
@@ -268,5 +268,9 @@ def _write_masks(group: zarr.Group, layout: Layout) -> None:
             dimension_names=("run", *(f"{name}:{axis}" for axis in range(len(shape)))),
             fill_value=False,
             compressors=COMPRESSOR,
-            attributes={"long_name": f"final mask of {name} (True: active)", "units": "1", "section": "science.md §3"},
+            attributes={
+                "long_name": f"final mask of {name} (True: active)",
+                "units": "1",
+                "documentation": "docs/store.md",
+            },
         )

@@ -12,7 +12,7 @@ from recorders.similarity import Metric
 
 
 class TokenMerge(nn.Module):
-    """Merges similar tokens once (science.md §4): (batch, 1 + N, dim) → (batch, 1 + N − r, dim), r = ⌊ρ·N/2⌋.
+    """Merges similar tokens once (docs/token-merging.md): (batch, 1 + N, dim) → (batch, 1 + N − r, dim), r = ⌊ρ·N/2⌋.
 
     Has neither parameters nor buffers. See `bipartite_soft_matching` for the algorithm and `merge_tokens` to put it
     into a ViT.

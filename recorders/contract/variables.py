@@ -52,8 +52,8 @@ class Variable:
         What it is, in words; figures print it on their axes.
     units : str
         Units; ``"1"`` for dimensionless.
-    section : str
-        Where science.md defines it.
+    documentation : str
+        The page of the documentation that explains it.
     dtype : str
         NumPy dtype. Counts are float64: float32 is exact only up to 2**24, and NaN marks what was not reached.
     """
@@ -62,7 +62,7 @@ class Variable:
     dims: tuple[str, ...]
     long_name: str
     units: str = "1"
-    section: str = "5"
+    documentation: str = "docs/store.md"
     dtype: str = "float32"
 
 
@@ -106,7 +106,7 @@ _PARTS = {
 
 
 def _burden(name: str, dims: tuple[str, ...], long_name: str, units: str = "1") -> Variable:
-    return Variable(name, dims, long_name, units, section="6", dtype="float64")
+    return Variable(name, dims, long_name, units, documentation="docs/burden.md", dtype="float64")
 
 
 # The decomposition of every mask update on a held-out batch. Squared norms: sums over outputs, means over samples.
@@ -152,12 +152,39 @@ SERIES: tuple[Variable, ...] = (
     Variable("loss", _RECORD, "training loss of the batch"),
     Variable("accuracy", _RECORD, "held-out accuracy after the record's step (NaN where not evaluated)"),
     Variable("learning_rate", _RECORD, "learning rate of the step"),
-    Variable("target_sparsity", _RECORD, "sparsity asked for by the schedule", section="3"),
-    Variable("actual_sparsity", _RECORD, "share of prunable weights that are masked", section="3", dtype="float64"),
+    Variable("target_sparsity", _RECORD, "sparsity asked for by the schedule", documentation="docs/methods.md"),
+    Variable(
+        "actual_sparsity",
+        _RECORD,
+        "share of prunable weights that are masked",
+        documentation="docs/methods.md",
+        dtype="float64",
+    ),
     Variable("interval_steps", _RECORD, "steps since the previous record", "steps", dtype="float64"),
-    Variable("update_step", ("run", "update"), "steps done at the mask update", "steps", section="3", dtype="float64"),
-    Variable("regrown", _UPDATE, "weights that came back at the mask update", "weights", section="3", dtype="float64"),
-    Variable("pruned", _UPDATE, "weights that were masked at the mask update", "weights", section="3", dtype="float64"),
+    Variable(
+        "update_step",
+        ("run", "update"),
+        "steps done at the mask update",
+        "steps",
+        documentation="docs/methods.md",
+        dtype="float64",
+    ),
+    Variable(
+        "regrown",
+        _UPDATE,
+        "weights that came back at the mask update",
+        "weights",
+        documentation="docs/methods.md",
+        dtype="float64",
+    ),
+    Variable(
+        "pruned",
+        _UPDATE,
+        "weights that were masked at the mask update",
+        "weights",
+        documentation="docs/methods.md",
+        dtype="float64",
+    ),
 )
 
 _BY_NAME = {v.name: v for v in (*SERIES, *PROBED)}

@@ -20,7 +20,7 @@ SIMILARITY = {
 
 
 def slow_merge(tokens: Array, merges: int, held_out: int, metric: str) -> tuple[Array, list[int], list[int]]:
-    """One sequence, the obvious way: lists, loops and the definition of science.md §4."""
+    """One sequence, the obvious way: lists, loops and the definition of docs/token-merging.md."""
     patches = list(range(held_out, len(tokens)))
     a_side, b_side = patches[::2], patches[1::2]
     pairs = []

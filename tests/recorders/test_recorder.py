@@ -112,7 +112,8 @@ def test_the_store_is_understandable_without_this_package(tmp_path: Path) -> Non
     np.testing.assert_array_equal(dataset.temperature, [[np.nan, np.nan, 3.5, np.nan]])
     for name, variable in dataset.variables.items():
         if name not in dataset.dims:
-            assert {"long_name", "units", "section"} <= set(variable.attrs), name
+            assert {"long_name", "units", "documentation"} <= set(variable.attrs), name
+            assert (Path(__file__).parents[2] / variable.attrs["documentation"]).is_file(), name
     assert dataset.gradient_norm.dtype == np.float32
     assert dataset.status.item() == "complete"
     assert dataset.records_written.item() == 4
