@@ -14,7 +14,7 @@ from recorders.presets import STUDIES
 from recorders.settings import Settings
 
 STORE = "study.zarr"
-INDICATORS = GRADIENT_MAGNITUDES  # the verdict is always shown under all of them (science.md §7)
+INDICATORS = GRADIENT_MAGNITUDES  # the verdict is always shown under all of them
 Study = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(STUDIES)}}}")]
 StorePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
 

@@ -101,7 +101,7 @@ class Claims(Printed):
 
 
 def check_claims(study: xr.Dataset | None = None, *, published: bool = True, alpha: float = 0.05) -> Claims:
-    """Judge C1, C2 and C3 (science.md §1).
+    """Judge C1, C2 and C3 (docs/statistics.md).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The neural burden over training: terms of every mask update, their sums, shares and what the network makes of them.
 
-With residual e = x − f_s and change δ = f_s − f_{s+1} of the output at the mask update s → s+1 (science.md §6, the
+With residual e = x − f_s and change δ = f_s − f_{s+1} of the output at the mask update s → s+1 (docs/burden.md, the
 study's eq. 5): ‖x − f_{s+1}‖² = ‖e‖² (fit) + ‖δ‖² (compensation) + 2⟨e, δ⟩ (covariance).
 """
 
@@ -69,7 +69,9 @@ def burden_decomposition(dataset: xr.Dataset, *, target: str = "labels") -> xr.D
     runs = dataset.isel(run=np.flatnonzero(has_terms))
     terms = {name: runs[name].sel(target=target, drop=True) for name in (*TERMS, *(f"relaxed_{t}" for t in TERMS))}
     relaxation = (terms["relaxed_new_fit"] - terms["new_fit"]).assign_attrs(
-        long_name="change of the error after the update, until the next record", units="1", section="science.md §6"
+        long_name="change of the error after the update, until the next record",
+        units="1",
+        documentation="docs/burden.md",
     )
     names = [*PARTS, *_AS_RECORDED, *(f"layer_{name}" for name in (*TERMS, *PARTS))]
     result = xr.Dataset({**terms, "relaxation": relaxation, **{n: runs[n] for n in names if n in runs}})
@@ -96,7 +98,7 @@ def _residual(terms: xr.Dataset) -> xr.DataArray:
 
 
 def _attrs(long_name: str) -> dict[str, Any]:
-    return {"long_name": long_name, "units": "1", "section": "science.md §6"}
+    return {"long_name": long_name, "units": "1", "documentation": "docs/burden.md"}
 
 
 def _without(dataset: xr.Dataset, has_terms: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The claims of the study and the defensible readings of each (science.md §1, §7). Imports nothing heavy."""
+"""The claims of the study and the defensible readings of each (docs/statistics.md). Imports nothing heavy."""
 
 from __future__ import annotations
 

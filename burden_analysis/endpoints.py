@@ -137,7 +137,9 @@ def _means(
 
 def _per_run(dataset: xr.Dataset, values: npt.NDArray[np.float64], name: str, what: str) -> xr.DataArray:
     coords = {str(k): v for k, v in dataset.coords.items() if v.dims == ("run",)}
-    return xr.DataArray(values, coords, ("run",), name, {"long_name": what, "units": "1", "section": "statistics.md"})
+    return xr.DataArray(
+        values, coords, ("run",), name, {"long_name": what, "units": "1", "documentation": "docs/statistics.md"}
+    )
 
 
 def _require_positive(dataset: xr.Dataset, bad: npt.NDArray[np.bool_], indicator: str) -> None:

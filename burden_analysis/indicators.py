@@ -1,6 +1,6 @@
 """Run-level indicators computed from what was recorded: global norms, per-weight views, means over training.
 
-Recordings hold one value per prunable tensor; science.md §5 defines how tensors combine. A tensor that a run does not
+Recordings hold one value per prunable tensor; docs/store.md says how tensors combine. A tensor that a run does not
 have (it comes from another recording) is left out of the sum; a NaN that was recorded stays a NaN.
 """
 
@@ -103,7 +103,7 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray, shape (run, record); (run, update) for an indicator of the probe
-        float64, dimensionless, NaN where a run has no record; defined in science.md §5 (§6 for the probe).
+        float64, dimensionless, NaN where a run has no record; see docs/store.md (docs/burden.md for the probe).
 
     Raises
     ------
@@ -124,7 +124,7 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
         values = _combined(dataset, values, rule.combine)
     elif "layer" in values.dims:
         values = _over_layers(values)
-    return values.rename(indicator).assign_attrs(long_name=rule.long_name, units="1", section="science.md §5")
+    return values.rename(indicator).assign_attrs(long_name=rule.long_name, units="1", documentation="docs/store.md")
 
 
 def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
@@ -154,7 +154,7 @@ def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 
 
 def global_norm(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Combine the norms of all tensors into one: √Σ_l x_l² (science.md §5).
+    """Combine the norms of all tensors into one: √Σ_l x_l².
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def global_norm(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 
 
 def per_active_weight(dataset: xr.Dataset, indicator: str, *, whole_network: bool = False) -> xr.DataArray:
-    """Root mean square per active weight: norm / √n (science.md §5).
+    """Root mean square per active weight: norm / √n.
 
     Strategies differ in how many weights are active while training, which alone moves a norm.
 
@@ -213,12 +213,12 @@ def per_active_weight(dataset: xr.Dataset, indicator: str, *, whole_network: boo
     return (values / np.sqrt(active.where(active > 0))).assign_attrs(
         long_name=f"{values.attrs.get('long_name', indicator)}, root mean square per active weight",
         units="1",
-        section="science.md §5",
+        documentation="docs/store.md",
     )
 
 
 def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Mean over all steps from the start, exact from interval means: Σ_j n_j x̄_j / Σ_j n_j (science.md §5).
+    """Mean over all steps from the start, exact from interval means: Σ_j n_j x̄_j / Σ_j n_j.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     measured = variable(base_name(indicator))
     long_name = measured.long_name if measured else indicator
     return mean.rename(base_name(indicator)).assign_attrs(
-        long_name=f"{long_name}, mean over all steps so far", units="1", section="science.md §5"
+        long_name=f"{long_name}, mean over all steps so far", units="1", documentation="docs/store.md"
     )
 
 

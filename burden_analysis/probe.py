@@ -1,4 +1,4 @@
-"""Indicators of the mask probe: one value per run and mask update, by name (science.md §6).
+"""Indicators of the mask probe: one value per run and mask update, by name (docs/burden.md).
 
 Static strategies never update their mask. They have no fit, compensation or covariance: absent, not zero. What their
 units carry (``load_*``, ``dead_units``) is measured at the same steps as for the others.
@@ -95,7 +95,7 @@ def probe_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray, shape (run, update)
-        float64, NaN where an update was not probed or a run has none; defined in science.md §6.
+        float64, NaN where an update was not probed or a run has none; explained in docs/burden.md.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def probe_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
         values.astype(np.float64)
         .transpose("run", "update")
         .rename(indicator)
-        .assign_attrs(long_name=PROBE_INDICATORS[indicator], units=units, section="science.md §6")
+        .assign_attrs(long_name=PROBE_INDICATORS[indicator], units=units, documentation="docs/burden.md")
     )
 
 
