@@ -19,7 +19,8 @@ from recorders.description import check_optimizer, described_optimizer, describe
 from recorders.digest import weights_digest
 from recorders.layout import Layout, record_steps
 from recorders.lock import exclusive
-from recorders.mask_source import MaskArgument, MaskDict, MaskSource
+from recorders.loop_probe import LoopProbe
+from recorders.mask_source import MaskArgument, MaskSource
 from recorders.monitor import Monitor
 from recorders.naming import continuation_name, continuations
 from recorders.probe import MaskProbe
@@ -27,7 +28,6 @@ from recorders.provenance import provenance
 from recorders.prunable import prunable_parameters
 from recorders.resumption import rewind
 from recorders.store import create_recording, note_resumption, open_root, recording_names, reserved_names
-from recorders.updates import MaskUpdate, one_run
 from recorders.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
@@ -110,8 +110,7 @@ class Recorder:
         self._interval, self._total = interval, total_steps
         self._parameters = prunable_parameters(model)
         check_optimizer(optimizer, self._parameters)
-        self._model, self._probe = model, probe
-        self._unrelaxed: list[tuple[MaskUpdate, MaskDict, MaskDict]] = []
+        self._probed, self._probe = probe is not None, LoopProbe(model, probe)
         self._sources = MaskSource(model, self._parameters, masks)
         self._sources.refresh(thorough=False)
         self._digest = weights_digest(p for _, p in model.named_parameters())
@@ -278,7 +277,7 @@ class Recorder:
             layers=self._activations.layers,
             steps=steps + self._offset,
             updates=self._total or CAPACITY,
-            probed=self._probe is not None,
+            probed=self._probed,
         )
 
     def _before_step(self, optimizer: torch.optim.Optimizer, arguments: Any, keywords: Any) -> None:
@@ -299,7 +298,7 @@ class Recorder:
             self._monitor.log({"learning_rate": float(optimizer.param_groups[0]["lr"])})
             self._monitor.activations(self._activations.take(weights[0]).unsqueeze(0))
             if self._monitor.observe(weights, gradients, self._sources.current):
-                self._relax()
+                self._probe.relax()
 
     def _note_masks(self, *, thorough: bool) -> None:
         before = self._sources.current
@@ -308,31 +307,13 @@ class Recorder:
             return
         self._monitor.set_masks(self._sources.current)
         update = self._monitor.update(*changed)
-        if self._probe is not None:
-            old, new = self._sources.as_dict(before), self._sources.as_dict(self._sources.current)
-            update.values |= one_run(self._probe.at(self._weights()).look(old, new))
-            update.closed = False
-            self._unrelaxed.append((update, old, new))
-
-    def _relax(self) -> None:
-        """Measure the mask updates since the last record again, with the weights of this one."""
-        if self._probe is None:
-            return
-        snapshot = self._probe.at(self._weights())
-        for update, old, new in self._unrelaxed:
-            update.values |= one_run(snapshot.relax(old, new))
-            update.closed = True
-        self._unrelaxed = []
-
-    def _weights(self) -> dict[str, torch.Tensor]:
-        buffers = {name: b for name, b in self._model.named_buffers() if not name.endswith("_mask")}
-        return {name.removesuffix("_orig"): p for name, p in self._model.named_parameters()} | buffers
+        self._probe.look(update, self._sources.as_dict(before), self._sources.as_dict(self._sources.current))
 
     def _roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""
         self._finish("", last=False)
         compact(self._store, self._name)
-        self._unrelaxed = []  # their recording is closed
+        self._probe.forget()
         self._offset = self.step
         self._name = continuation_name(recording_name(self._run), self._offset)
         self._begin(None)
