@@ -13,15 +13,13 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import grid, levels, write_recording
+from synthetic_comparison import RANK, in_memory, perfect, rows, study
 
-from burden_analysis import Comparison, compare_sparsities, compare_strategies, open_study
+from burden_analysis import compare_sparsities, compare_strategies, open_study
 from burden_analysis.families import (
     AGAINST,
     CLOSED,
-    CONTRASTS,
-    FALLING,
     FRIEDMAN,
-    INTERACTION,
     JOINT,
     PAGE,
     PAIRS,
@@ -30,45 +28,6 @@ from burden_analysis.families import (
 )
 from burden_analysis.statistics import holm, page_joint, page_trend, sign_flip
 from recorders.contract import InputError
-
-RANK = {"iterative": 1.0, "optimal": 2.0, "random": 3.0}
-
-
-def perfect(run: dict[str, Any]) -> float:
-    """Ordered strategies, rising with sparsity, a little different in each seed."""
-    return RANK[run["strategy"]] ** (1 + 0.1 * run["seed"]) * (1 + run["sparsity"])
-
-
-def study(runs: list[dict[str, Any]], level: Any = perfect) -> xr.Dataset:
-    """A study in memory with one record and one tensor, whose gradient_mean_abs is `level(run)`."""
-    values = np.array([level(r) for r in runs], float)
-    described = ("status", "status_reason")
-    return xr.Dataset(
-        {
-            "gradient_mean_abs": (("run", "record", "parameter"), values[:, None, None]),
-            "active_weights": (("run", "record", "parameter"), np.ones((len(runs), 1, 1))),
-            "interval_steps": (("run", "record"), np.ones((len(runs), 1))),
-            "status": ("run", [r.get("status", "complete") for r in runs]),
-            "status_reason": ("run", [r.get("status_reason", "") for r in runs]),
-        },
-        {k: ("run", [r[k] for r in runs]) for k in runs[0] if k not in described},
-    )
-
-
-def in_memory(values: np.ndarray) -> xr.Dataset:
-    """A study whose gradient_mean_abs is 10 ** values[seed, sparsity, strategy]; the runs of NaN have failed."""
-    seeds, sparsities, strategies = values.shape
-    runs = grid(seeds, tuple(RANK)[:strategies], tuple(0.7 + 0.1 * j for j in range(sparsities)))
-    flat = values.transpose(1, 2, 0).ravel()
-    for run, value in zip(runs, flat, strict=True):
-        if np.isnan(value):
-            run |= {"status": "failed", "status_reason": "out of memory"}
-    level = dict(zip([r["run_id"] for r in runs], 10.0**flat, strict=True))
-    return study(runs, lambda r: level[r["run_id"]])
-
-
-def rows(comparison: Comparison, family: str) -> Any:
-    return comparison.table[comparison.table["family"] == family]
 
 
 def test_a_clear_order_is_supported_and_its_table_is_right(store: Path) -> None:
@@ -125,16 +84,6 @@ def test_no_difference_is_not_supported_and_says_what_could_have_been_seen() -> 
     assert seen == pytest.approx(10 ** (1.435 * d.std(ddof=1)), rel=0.01)  # 1.435: G*Power's dz for n = 6
 
 
-@pytest.mark.parametrize("moved", [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
-def test_means_that_differ_by_the_order_of_summation_alone_are_ties(moved: list[int]) -> None:
-    levels = np.array([0.1, 0.2, 0.3])
-    c = compare_strategies(
-        in_memory(np.tile(np.stack([levels, levels[moved]], axis=1), (4, 1, 1))), order=("iterative", "optimal")
-    )
-    paired = rows(c, AGAINST).iloc[1]
-    assert (paired["effect"], paired["statistic"], paired["p"]) == (1, 0, 0.5)
-
-
 def test_a_significant_test_with_a_reversed_estimate_is_not_support() -> None:
     values = np.tile([0.0, 1.0, 1.0], (5, 1, 1)) + np.array([0, 0, -1e-3]) * np.array([1, 1, 9, -5, -5])[:, None, None]
     c = compare_strategies(in_memory(values))
@@ -184,26 +133,6 @@ def test_a_strategy_missing_at_one_sparsity_closes_that_sparsity_only() -> None:
     assert c.excluded == ("sparsity 0.9: no usable run of random",)
     assert len(rows(c, PAGE)) == 2
     assert compare_strategies(ds, order=("iterative", "optimal")).excluded == ()
-
-
-def test_a_run_that_was_never_planned_is_named() -> None:
-    runs = [r for r in grid(4) if r["run_id"] != "random-0.9-0"]
-    c = compare_strategies(study(runs))
-    assert c.excluded == ("random at sparsity 0.9, seed 0: no run",)
-    assert "1 left out: random at sparsity 0.9, seed 0: no run." in c.verdict
-    by_sparsity = compare_sparsities(study(runs))
-    assert by_sparsity.excluded == c.excluded
-    assert "1 seed incomplete" in by_sparsity.verdict
-    # By design, some strategies have fewer seeds or sparsities: nothing is missing.
-    fewer = [r for r in grid(4) if r["strategy"] != "random" or (r["seed"] < 3 and r["sparsity"] > 0.7)]
-    assert compare_sparsities(study(fewer)).excluded == ()
-
-
-def test_a_strategy_without_a_seed_complete_over_its_sparsities_is_named() -> None:
-    runs = [r for r in grid(3) if r["strategy"] != "optimal" or round(10 * r["sparsity"]) - 7 == r["seed"]]
-    c = compare_sparsities(study(runs))
-    assert set(c.table["scope"]) == {"iterative", "random"}
-    assert c.excluded == ("optimal: no seed is complete over its sparsities",)
 
 
 def test_a_seed_without_any_full_block_is_named() -> None:
@@ -278,50 +207,6 @@ def test_sparsities_rise_or_fall() -> None:
     # optimal has sparsity .9 only in one seed: two of its own sparsities are never complete
     thin = ds.isel(run=(ds.strategy != "optimal") | ((ds.sparsity > 0.75) & ((ds.seed > 0) == (ds.sparsity < 0.85))))
     assert set(compare_sparsities(thin).table["scope"]) == {"iterative", "random"}
-
-
-@pytest.mark.parametrize("levels", [[0.2, 0.5, 0.2], [-2.3, -2.2, -2.3], [0.1, 0.7, 0.1]])
-def test_the_observed_order_has_ties(levels: list[float]) -> None:
-    c = compare_strategies(in_memory(np.tile(levels, (5, 2, 1))))
-    assert "observed order iterative = random < optimal." in c.verdict
-
-
-def test_one_seed_shows_nothing_however_small_its_p() -> None:
-    five = grid(1, sparsities=(0.75, 0.8, 0.85, 0.9, 0.95))
-    for level in (lambda r: r["sparsity"], lambda r: 1 / r["sparsity"]):
-        c = compare_sparsities(study(five, level))
-        assert min(rows(c, RISING)["p"].min(), rows(c, FALLING)["p"].min()) == pytest.approx(1 / 120)
-        assert c.outcome == "undecided (too few seeds)"
-    four = ("iterative", "optimal", "random", "dense")
-    runs = grid(1, four, (0.8,))
-    for order in (four, four[::-1]):
-        c = compare_strategies(study(runs, lambda r: 1.0 + four.index(r["strategy"])), order=order)
-        assert c.outcome == "undecided (too few seeds)"
-        assert "No inference is possible with one seed." in c.verdict
-
-
-@pytest.mark.parametrize("n", [5, 6])
-def test_a_constant_has_no_slope_over_sparsity(n: int) -> None:
-    seeds = np.random.default_rng(0).normal(0, 0.01, (n, 1, 1))
-    values = np.tile([-3.1, -2.9, -2.7], (n, 3, 1)) + seeds
-    c = compare_strategies(in_memory(values))
-    assert rows(c, INTERACTION)["p"].iloc[0] == pytest.approx(1)
-    assert (rows(c, CONTRASTS)[["statistic", "effect", "p"]] == [0, 1, 1]).all(axis=None)
-    c = compare_sparsities(in_memory(values))
-    assert (rows(c, SLOPE)[["statistic", "effect", "p"]] == [0, 1, 1]).all(axis=None)
-    assert (rows(c, RISING)["p"] == 1).all()
-
-
-def test_what_holm_lets_a_strategy_of_few_seeds_reach() -> None:
-    runs = [r for r in grid(6) if r["strategy"] != "random" or r["seed"] < 2]
-    rising = compare_sparsities(study(runs, lambda r: r["sparsity"]))
-    assert rows(rising, RISING).set_index("scope")["p_adjusted"]["random"] == pytest.approx(
-        1 / 36
-    )  # the last step: × 1
-    assert rising.outcome == "supported"
-    c = compare_sparsities(study(runs, lambda r: 7 - r["seed"] + r["sparsity"] * (1 - 2 * (r["seed"] == 1))))
-    assert "random: not significant" in c.verdict
-    assert "could not reach" not in c.verdict
 
 
 def test_paired_by_another_coordinate() -> None:
