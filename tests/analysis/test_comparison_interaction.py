@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_analysis_comparison import in_memory
+from synthetic_comparison import in_memory
 
 from burden_analysis import compare_strategies
 from burden_analysis.families import CONTRASTS, INTERACTION

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_analysis_comparison import in_memory
+from synthetic_comparison import in_memory
 
 from burden_analysis import Comparison, compare_sparsities, compare_strategies
 from burden_analysis.families import FALLING, RISING, SLOPE

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
-from test_analysis_comparison import in_memory
+from synthetic_comparison import in_memory
 from test_comparison_unpaired import unpaired
 
 from burden_analysis import compare_sparsities, compare_strategies, detectable_effect, equivalent, seeds_needed
