@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,12 +15,11 @@ from reports.burden_panels import draw_burden
 from reports.burden_words import caption, description
 from reports.caption import not_drawn
 from reports.curves import complete
-from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, check_one_run_each, drawn_order
-from reports.numbers import listing, number
+from reports.fig2 import MOST_COLUMNS, ORDER, Figure2, check_columns, check_one_run_each, drawn_order
+from reports.numbers import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import xarray as xr
 
@@ -29,22 +28,7 @@ if TYPE_CHECKING:
 class BurdenFigure(Figure2):
     """The burden figure with the numbers in it and the words about it; attributes as of `Figure2`."""
 
-    def save_all(self, folder: str | Path, stem: str = "burden") -> list[Path]:
-        """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created when missing.
-        stem : str, default "burden"
-            File name without suffix.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-        """
-        return super().save_all(folder, stem)
+    stem: ClassVar[str] = "burden"
 
 
 def burden_figure(
@@ -96,11 +80,7 @@ def burden_figure(
     wanted = np.isin(dataset["strategy"].to_numpy(), [strategy, *order])
     asked = dataset.isel(run=np.flatnonzero(wanted))
     sparsities = [float(s) for s in np.unique(asked["sparsity"].to_numpy())]
-    if len(sparsities) > MOST_COLUMNS:
-        raise InputError(
-            f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
-            f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
-        )
+    check_columns(sparsities)
     check_one_run_each(asked)
     runs = complete(asked, [strategy, *order])
     require_updates(runs)

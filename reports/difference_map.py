@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,6 @@ from reports.compression_words import caption, description
 from reports.fig2 import Figure2
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from burden_analysis import CompressionEffect
 
 _MOST = 8  # panels side by side, and above each other
@@ -28,22 +26,7 @@ _MOST = 8  # panels side by side, and above each other
 class CompressionFigure(Figure2):
     """The difference map with the numbers in it and the words about it; attributes as of `Figure2`."""
 
-    def save_all(self, folder: str | Path, stem: str = "compression") -> list[Path]:
-        """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created when missing.
-        stem : str, default "compression"
-            File name without suffix.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-        """
-        return super().save_all(folder, stem)
+    stem: ClassVar[str] = "compression"
 
 
 def compression_figure(effect: CompressionEffect) -> CompressionFigure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -69,21 +69,24 @@ class Figure2:
             raise unknown_name("figure format", kind or path.name, FORMATS)
         return write_whole(path, self.render(kind))
 
-    def save_all(self, folder: str | Path, stem: str = "figure2") -> list[Path]:
+    stem: ClassVar[str] = "figure2"
+
+    def save_all(self, folder: str | Path, stem: str | None = None) -> list[Path]:
         """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
 
         Parameters
         ----------
         folder : str or Path
             Created when missing.
-        stem : str, default "figure2"
-            File name without suffix.
+        stem : str, optional
+            File name without suffix; by default the class's `stem`.
 
         Returns
         -------
         list of Path
             The files written.
         """
+        stem = stem or self.stem
         base = Path(folder) / stem
         saved = [self.save(base.with_name(f"{stem}.{kind}")) for kind in FORMATS]
         saved.append(write_whole(base.with_name(f"{stem}.csv"), self.data.to_csv(index=False, lineterminator="\n")))
@@ -139,11 +142,7 @@ def figure2(
         raise InputError(f"no run of {listing(order)} in the study: it has {listing(known)}; give `order`")
     asked = dataset.isel(run=np.flatnonzero(np.isin(dataset["strategy"].to_numpy(), order)))
     sparsities = [float(s) for s in np.unique(asked["sparsity"].to_numpy())]
-    if len(sparsities) > MOST_COLUMNS:
-        raise InputError(
-            f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
-            f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
-        )
+    check_columns(sparsities)
     check_one_run_each(asked)
     rows = (
         Row("gradient", "a", gradient, words(gradient), log=True),
@@ -156,6 +155,15 @@ def figure2(
         caption=" ".join(filter(None, [caption(data, asked, rows, order), not_drawn(dataset, order)])),
         description=description(data, rows, order),
     )
+
+
+def check_columns(sparsities: Sequence[float]) -> None:
+    """Refuse more sparsities than columns fit a page."""
+    if len(sparsities) > MOST_COLUMNS:
+        raise InputError(
+            f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
+            f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
+        )
 
 
 def drawn_order(dataset: xr.Dataset) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import matplotlib.patheffects as effects
 import numpy as np
@@ -18,7 +18,6 @@ from reports.style import DOUBLE, inches, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
@@ -33,22 +32,7 @@ _TINT = 0.45
 class TokenMap(Figure2):
     """The token map with the source maps in it and the words about it; attributes as of `Figure2`."""
 
-    def save_all(self, folder: str | Path, stem: str = "token-map") -> list[Path]:
-        """Write PDF, SVG and PNG with the source maps (CSV) and the caption (TXT) beside them.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created when missing.
-        stem : str, default "token-map"
-            File name without suffix.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-        """
-        return super().save_all(folder, stem)
+    stem: ClassVar[str] = "token-map"
 
 
 def token_map(images: npt.ArrayLike, sources: Mapping[str, npt.ArrayLike], *, held_out: int = 1) -> TokenMap:

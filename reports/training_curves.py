@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,6 @@ from reports.panels import note
 from reports.style import DOUBLE, LOOKS, SINGLE, Look, inches, style
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import xarray as xr
     from matplotlib.axes import Axes
 
@@ -45,22 +43,7 @@ _RATIOS = (
 class AccuracyCurves(Figure2):
     """Accuracy over training with the numbers in it and the words about it; attributes as of `Figure2`."""
 
-    def save_all(self, folder: str | Path, stem: str = "training") -> list[Path]:
-        """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created when missing.
-        stem : str, default "training"
-            File name without suffix.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-        """
-        return super().save_all(folder, stem)
+    stem: ClassVar[str] = "training"
 
 
 def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
