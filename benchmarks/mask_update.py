@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from interleaved import machine, ratios
 
-from recorders.mask import largest
+from recorders.methods.masks import largest
 
 
 def by_kthvalue(scores: torch.Tensor, active: int) -> None:

@@ -15,15 +15,16 @@ import torch
 from interleaved import machine, ratios
 
 from recorders.data import DataSet, load
-from recorders.layout import Layout, record_steps
-from recorders.network import default_model
-from recorders.plan import Run
-from recorders.presets import preset
-from recorders.prunable import prunable_parameters
-from recorders.settings import Settings
-from recorders.store import create_recording
-from recorders.training import method_of, steps_per_epoch, update_steps
-from recorders.worker import Assignment, Place, Worker
+from recorders.networks.factory import default_model
+from recorders.networks.layers import prunable_parameters
+from recorders.settings.presets import preset
+from recorders.settings.runs import Run
+from recorders.settings.settings import Settings
+from recorders.store.layout import Layout, record_steps
+from recorders.store.recording import create_recording
+from recorders.study.assignment import Assignment, Place
+from recorders.study.worker import Worker
+from recorders.training.train import method_of, steps_per_epoch, update_steps
 
 
 def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callable[[], None]:

@@ -18,9 +18,9 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune
 
 from recorders import Recorder
-from recorders.cohort import Cohort
-from recorders.mask import magnitude_masks
-from recorders.mlp import mlp
+from recorders.methods.masks import magnitude_masks
+from recorders.networks.mlp import mlp
+from recorders.training.cohort import Cohort
 
 INTERVAL = 16  # DPF's Δt
 BATCH = 128

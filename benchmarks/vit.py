@@ -17,13 +17,13 @@ import torch
 from interleaved import machine, timings
 from merging import training_flops
 
-from recorders.cohort import Cohort
-from recorders.mask import magnitude_masks
-from recorders.optimiser import make_optimiser
-from recorders.presets import preset
-from recorders.probe import MaskProbe
+from recorders.methods.masks import magnitude_masks
+from recorders.networks.vit import VisionTransformer
+from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import with_seeded_weights
-from recorders.vit import VisionTransformer
+from recorders.settings.presets import preset
+from recorders.training.cohort import Cohort
+from recorders.training.optimiser import make_optimiser
 
 PATCHES, STEPS, BATCH, ROUNDS = 196, 16, 128, 3
 SIDE = 8192  # of the matrices that measure the ceiling

@@ -17,7 +17,6 @@ WEIGHT_NORMS = ("weight_norm_mean", "weight_rms_mean", "weight_mean_abs_mean")
 """Readings of "weight norm" of the surviving weights. The first is the headline."""
 
 SCALES = ("log", "raw")
-
 STATEMENTS = {
     "C1": "gradient magnitude is ordered iterative < optimal < random",
     "C2": "the norm of surviving weights grows late in training under iterative pruning, more than in optimal",

@@ -5,7 +5,8 @@ So the same seed gives the same initial weights and batches in every strategy, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import TypeVar
 
@@ -49,3 +50,11 @@ def with_seeded_weights(seed: int, make: Callable[[], T]) -> T:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, Purpose.WEIGHTS))
         return make()
+
+
+def weights_digest(parameters: Iterable[torch.Tensor]) -> str:
+    """SHA-256 of the bytes of all tensors in order."""
+    digest = hashlib.sha256()
+    for parameter in parameters:
+        digest.update(parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from recorders.contract import InputError
+
 
 def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Holm-adjusted p values: as statsmodels' `multipletests`, which runs the garbage collector at each call.
@@ -29,3 +31,20 @@ def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     steps = values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse what is no level of a test.
+
+    Parameters
+    ----------
+    alpha : float
+        Level; at one half the interval of two one-sided tests, 1 − 2·alpha, would cover nothing.
+
+    Raises
+    ------
+    InputError
+        Not above 0 and below one half.
+    """
+    if not 0 < alpha < 0.5:
+        raise InputError(f"alpha {alpha:g} is no level of a test: choose one in (0, 0.5), usually 0.05")

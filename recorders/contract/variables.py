@@ -82,11 +82,9 @@ def base_name(name: str) -> str:
 _PARAMETER = ("run", "record", "parameter")
 _RECORD = ("run", "record")
 _UPDATE = ("run", "update", "parameter")
-
 TARGETS = ("labels", "dense")
 ORDERS = ("pruned_first", "returned_first", "mean")
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-
 _TARGET = ("run", "update", "target")
 _ORDER = ("run", "update", "order")
 _LAYERWISE = ("run", "update", "parameter")

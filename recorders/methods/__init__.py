@@ -1,7 +1,5 @@
 """Ways to choose which weights a network keeps while it trains, by name. A new one is one small class."""
 
-from recorders.methods.method import Layers, Method, Shapes, Training
-from recorders.methods.named import make_method
-from recorders.methods.static import Static
+import lazy_loader
 
-__all__ = ["Layers", "Method", "Shapes", "Static", "Training", "make_method"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.mask import magnitude_masks
+from recorders.methods.masks import magnitude_masks
 from recorders.methods.method import Layers, Method, Training
-from recorders.schedule import CubicSchedule
+from recorders.methods.schedule import CubicSchedule
 
 DPF_INTERVAL = 16  # Lin et al. 2020
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.allocation import uniform
-from recorders.mask import largest
+from recorders.methods.allocation import uniform
+from recorders.methods.masks import largest
 from recorders.methods.method import Layers, Method, Shapes, Training
-from recorders.schedule import CubicSchedule
+from recorders.methods.schedule import CubicSchedule
 
 _INTERVAL = 100  # Zhu & Gupta 2017 use 100 to 1 000
 
@@ -29,6 +29,7 @@ class GMP(Method):
 
     schedule: CubicSchedule
     shapes: Shapes
+    allocation = "uniform"
 
     def updates(self) -> Sequence[int]:
         """Every interval, and at the schedule's end."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
-from recorders.allocation import active_count
-from recorders.mask import largest
+from recorders.methods.allocation import active_count
 from recorders.methods.dpf import DPF_INTERVAL
+from recorders.methods.masks import largest
 from recorders.methods.method import Layers, Method, Training
-from recorders.schedule import CubicSchedule
+from recorders.methods.schedule import CubicSchedule
 from recorders.seeding import Purpose, derive
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.mask import Masks
-from recorders.schedule import CubicSchedule
+from recorders.methods.masks import Masks
+from recorders.methods.schedule import CubicSchedule
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -85,11 +85,14 @@ class Method(ABC):
         Whether `update` needs the dense gradient of the next batch.
     learns : bool
         Whether `learn` is to be called after every backward pass.
+    allocation : {"global", "uniform", "erk"}
+        How the method spreads its weights over layers: decides which sparsity empties one.
     """
 
     masks_gradients: bool = True
     reads_gradients: bool = False
     learns: bool = False
+    allocation: str = "global"
 
     def start(self) -> Masks | None:
         """Return the masks at the start by parameter name; None for a dense start."""

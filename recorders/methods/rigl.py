@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.mask import Masks, largest, random_masks
+from recorders.methods.masks import Masks, largest, random_masks, smallest
 from recorders.methods.method import Layers, Method, Shapes, Training
-from recorders.methods.rewiring import smallest
 
 _INTERVAL = 100  # Evci et al. 2020
 _END = 0.75  # of training; Evci et al. 2020
@@ -41,6 +40,7 @@ class RigL(Method):
     seed: int
     fraction: float = 0.3
     reads_gradients = True
+    allocation = "erk"
 
     def start(self) -> Masks:
         """Draw a sparse network."""

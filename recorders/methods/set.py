@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.mask import Masks, random_masks
+from recorders.methods.masks import Masks, draw, random_masks, smallest
 from recorders.methods.method import Layers, Method, Shapes, Training
-from recorders.methods.rewiring import draw, smallest
 from recorders.seeding import Purpose, generator
 
 
@@ -41,6 +40,7 @@ class SET(Method):
     last: int
     seed: int
     fraction: float = 0.3
+    allocation = "erk"
 
     def start(self) -> Masks:
         """Draw a sparse network."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.mask import Masks
+from recorders.methods.masks import Masks
 from recorders.methods.method import Layers, Method
 
 

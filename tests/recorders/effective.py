@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recorders.cohort import Cohort
+from recorders.training.cohort import Cohort
 
 
 def effective_weights(cohort: Cohort, run: int) -> dict[str, torch.Tensor]:

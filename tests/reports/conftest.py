@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import xarray as xr
-from synthetic_study import build
-from synthetic_tables import LOST
-from synthetic_tables import build as build_tables
+
+from tests.reports.synthetic_study import build
+from tests.reports.synthetic_tables import LOST
+from tests.reports.synthetic_tables import build as build_tables
 
 
 @pytest.fixture(scope="session")

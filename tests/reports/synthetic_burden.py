@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from synthetic_study import build
 
 from recorders.contract import ORDERS, PROBED, QUANTILES, TARGETS
+from tests.reports.synthetic_study import build
 
 TERMS = ("fit", "compensation", "covariance", "new_fit", "burden")
 

@@ -1,0 +1,1 @@
+"""Which runs form which cell of a design, and what of it can be compared."""

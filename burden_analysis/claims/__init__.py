@@ -1,0 +1,1 @@
+"""The study's claims C1 to C3, judged."""

@@ -1,0 +1,5 @@
+"""`python -m burden_analysis.cli` is `burden`."""
+
+from burden_analysis.cli.main import main
+
+main()

@@ -1,0 +1,110 @@
+"""The command line: the only place that knows recorders, analysis and reports; it imports them inside commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from burden_analysis.cli.arguments import (
+    COMMANDS,
+    Claims,
+    Compare,
+    Figure,
+    Machine,
+    Power,
+    Record,
+    Report,
+    Reproduce,
+    Show,
+)
+from burden_analysis.cli.claims import claims
+from burden_analysis.cli.compare import compare
+from burden_analysis.cli.defaults import settings_before_flags
+from burden_analysis.cli.power import power
+from burden_analysis.cli.record import record, reproduce
+from burden_analysis.cli.report import figure, report
+from burden_analysis.cli.show import show
+from recorders.contract import BurdenError, InputError, unknown_name
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # so that a closed pipe shows here
+        sys.exit(code)
+    except BurdenError as error:
+        sys.stderr.write(f"burden: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.stderr.write("burden: interrupted; rerun the same command to go on\n")
+        sys.exit(130)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_overview())
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    kind = COMMANDS[name]
+    default: Any = kind(tyro.MISSING, settings_before_flags(rest), Machine()) if kind in (Record, Reproduce) else None
+    asked = _parse(kind, rest, f"burden {name}", default)
+    actions: dict[type, Callable[[Any, str], int]] = {
+        Reproduce: reproduce,
+        Record: record,
+        Show: show,
+        Compare: compare,
+        Claims: claims,
+        Power: power,
+        Figure: figure,
+        Report: report,
+    }
+    return actions[kind](asked, shlex.join(["burden", *arguments]))
+
+
+def _parse(kind: type, arguments: list[str], program: str, default: Any) -> Any:
+    """Parse with tyro, whose framed error messages become one line."""
+    framed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(framed):
+            return tyro.cli(kind, args=arguments, prog=program, default=default)
+    except SystemExit as ended:
+        if not ended.code:
+            raise
+        words = framed.getvalue().translate(dict.fromkeys(map(ord, "╭╮╰╯│─"), " ")).split()
+        message = " ".join(words).partition("For full helptext")[0].strip()
+        raise InputError(f"{message} (see {program} --help)") from None
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {kind.__doc__}" for name, kind in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: burden COMMAND [OPTIONS]   (burden COMMAND --help for its options)",
+            "",
+            "Measure what sparsity does to a network while it trains.",
+            "",
+            *lines,
+            "",
+            "Exit code 0: done; 1: a run failed or diverged; 2: wrong input.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Strategies and sparsities compared: tests, effects, verdicts, and what could have been seen."""

@@ -1,0 +1,1 @@
+"""The effect of compressing the input on accuracy (claim C3)."""

@@ -1,0 +1,71 @@
+"""Indicators over compression ratios: each as a multiple of its value without compression, run by run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.indicators.endpoints import endpoint
+from burden_analysis.statistics import ratio_of_geometric_means
+from recorders.contract import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+WINDOW = 0.2  # of the records; the probe's terms are averaged over all mask updates
+OF_RECORDS = ("gradient_mean_abs_mean", "gradient_norm_mean", "dense_gradient_norm_mean", "weight_norm_mean")
+OF_UPDATES = ("compensation", "burden")
+COLUMNS = ("indicator", "compression", "ratio", "ci_low", "ci_high", "n")
+_NAMES = ("run_id", "recording", "compression")  # what the two runs of a pair differ in
+_REFERENCE = "dense"
+
+
+def compression_indicators(dataset: xr.Dataset, indicators: Sequence[str] = (*OF_RECORDS, *OF_UPDATES)) -> pd.DataFrame:
+    """Compare indicators at every compression ratio with those of the same run at compression 0.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`, with a coordinate ``compression`` on ``run``.
+    indicators : sequence of str
+        As in `endpoint`; those that the study did not record are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `COLUMNS`, a row per indicator and ratio above 0: geometric mean over seeds (of the geometric mean over
+        the cells of a seed) of the value relative to compression 0, its 95 % t interval (NaN below three seeds), and
+        the number of seeds. Values are means over the last fifth of the records, for the terms of mask updates over
+        all of them. It describes: nothing is tested, and nothing adjusted.
+    """
+    pruned = dataset.isel(run=np.flatnonzero(dataset["strategy"].to_numpy() != _REFERENCE))
+    runs, _ = complete_runs(pruned, sorted(set(pruned["strategy"].to_numpy().tolist())))
+    rows = []
+    for name in indicators:
+        try:
+            value = endpoint(runs, name, window=1.0 if name in OF_UPDATES else WINDOW, scale="raw")
+        except InputError:  # not recorded: no probe, or a loop of one's own
+            continue
+        for ratio, logs in _relative(value):
+            found = ratio_of_geometric_means(logs, np.zeros_like(logs))
+            if found.n:
+                rows.append((name, ratio, found.effect, found.low, found.high, found.n))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _relative(value: xr.DataArray) -> list[tuple[float, np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+    """log₁₀ of the value relative to compression 0, mean over the cells of each seed, by ratio."""
+    table = pd.DataFrame({str(k): v.to_numpy() for k, v in value.coords.items() if v.dims == ("run",)})
+    values = value.to_numpy().astype(float)
+    table["log"] = np.log10(values, where=values > 0, out=np.full(values.shape, np.nan))
+    pair = [str(name) for name in table if name not in (*_NAMES, "log")]
+    base = table[table["compression"] == 0].drop_duplicates(pair).set_index(pair)["log"].rename("base")
+    table = table.join(base, on=pair)
+    table["relative"] = table["log"] - table["base"]
+    seeds = table[table["compression"] > 0].groupby(["compression", "seed"])["relative"].mean()
+    return [(float(str(ratio)), own.to_numpy()) for ratio, own in seeds.groupby(level="compression")]

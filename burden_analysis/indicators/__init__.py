@@ -1,0 +1,1 @@
+"""Indicators as series over training, and as one value per run."""

@@ -1,0 +1,298 @@
+"""Run-level indicators computed from what was recorded: global norms, per-weight views, means over training.
+
+Recordings hold one value per prunable tensor; docs/store.md says how tensors combine. A tensor that a run does not
+have (it comes from another recording) is left out of the sum; a NaN that was recorded stays a NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from burden_analysis.indicators.mask_updates import PROBE_INDICATORS, probe_series
+from recorders.contract import MEASURED, InputError, base_name, mean_name, unknown_name, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Floats = npt.NDArray[np.float64]
+
+
+def _norm(values: Floats, active: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.sum(values**2, axis=-1)))
+
+
+def _rms(values: Floats, active: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):  # no active weight at all: 0/0
+        return np.asarray(_norm(values, active) / np.sqrt(active.sum(axis=-1)))
+
+
+def _mean(values: Floats, active: Floats) -> Floats:
+    total = np.where(active == 0, 0.0, values * active).sum(axis=-1)  # an emptied tensor has no mean, and no weight
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / active.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """How a run-level indicator is made from recorded variables.
+
+    Attributes
+    ----------
+    source : str
+        Recorded variable it is computed from.
+    long_name : str
+        What it is, in words.
+    combine : callable, optional
+        ``(values, active weights) -> series`` over the last axis (parameter); None where the
+        source is a series already.
+    own_cadence : bool
+        Whether NaN means "not evaluated here" and is skipped in an endpoint.
+    """
+
+    source: str
+    long_name: str
+    combine: Callable[[Floats, Floats], Floats] | None = None
+    own_cadence: bool = False
+
+
+def _table() -> dict[str, Indicator]:
+    once = {
+        "gradient_norm": Indicator("gradient_norm", "global L2 norm of the gradient at active weights", _norm),
+        "dense_gradient_norm": Indicator("dense_gradient_norm", "global L2 norm of the gradient at all weights", _norm),
+        "gradient_mean_abs": Indicator("gradient_mean_abs", "mean absolute gradient per active weight", _mean),
+        "gradient_rms": Indicator("gradient_norm", "root mean square gradient per active weight", _rms),
+        "weight_norm": Indicator("weight_norm", "global L2 norm of the active weights", _norm),
+        "weight_mean_abs": Indicator("weight_mean_abs", "mean absolute active weight", _mean),
+        "weight_rms": Indicator("weight_norm", "root mean square active weight", _rms),
+    }
+    means = {
+        mean_name(name): Indicator(mean_name(i.source), f"{i.long_name}, from interval means", i.combine)
+        for name, i in once.items()
+    }
+    return once | means
+
+
+INDICATORS: dict[str, Indicator] = {
+    **_table(),
+    "loss": Indicator("loss", "training loss of the batch"),
+    "accuracy": Indicator("accuracy", "held-out accuracy", own_cadence=True),
+    "activation_rms": Indicator("activation_rms", "root mean square activation over hidden layers"),
+}
+"""Run-level indicators by name; the suffix ``_mean`` takes interval means in place of the values at the record."""
+
+
+def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
+    """Resolve the name of an indicator to one value per run and record, or per run and mask update.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        A key of `INDICATORS`, or any recorded variable over (run, record), such as a scalar the user logged.
+        With n_l active weights in tensor l: norms are √Σ_l x_l², means of absolute values Σ_l x_l n_l / Σ_l n_l, root
+        mean squares √(Σ_l x_l² / Σ_l n_l); ``activation_rms`` is the root mean square over layers. From interval means
+        (``_mean``) a global norm is the norm of the mean norms, not the mean of the norms, which is not recorded.
+        Or a key of `PROBE_INDICATORS`, such as ``compensation`` or ``covariance_dense``: what the mask probe measured.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record); (run, update) for an indicator of the probe
+        float64, dimensionless, NaN where a run has no record; see docs/store.md (docs/burden.md for the probe).
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or the study did not record what it needs.
+    """
+    own = [str(k) for k, v in dataset.data_vars.items() if v.dims == ("run", "record") and str(k) not in INDICATORS]
+    if indicator in own:
+        source = dataset[indicator]
+        return source.astype(np.float64).assign_attrs(source.attrs)
+    if indicator in PROBE_INDICATORS:
+        return probe_series(dataset, indicator)
+    if indicator not in INDICATORS:
+        raise unknown_name("indicator", indicator, [*INDICATORS, *PROBE_INDICATORS, *own])
+    rule = INDICATORS[indicator]
+    values = recorded(dataset, rule.source).astype(np.float64)
+    if rule.combine is not None:
+        values = _combined(dataset, values, rule.combine)
+    elif "layer" in values.dims:
+        values = _over_layers(values)
+    return values.rename(indicator).assign_attrs(long_name=rule.long_name, units="1", documentation="docs/store.md")
+
+
+def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
+    """Resolve an indicator that has one value per record; as `series`, without those of the probe.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        As in `series`.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record)
+        As from `series`.
+
+    Raises
+    ------
+    InputError
+        As `series`, and for an indicator that has one value per mask update.
+    """
+    values = series(dataset, indicator)
+    if "record" not in values.dims:
+        raise InputError(f"{indicator} has one value per mask update, not per record: see burden_decomposition")
+    return values
+
+
+def global_norm(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
+    """Combine the norms of all tensors into one: √Σ_l x_l².
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        A recorded norm: ``gradient_norm``, ``dense_gradient_norm``, ``weight_norm`` or its ``_mean`` twin.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record)
+        Dimensionless.
+
+    Raises
+    ------
+    InputError
+        `indicator` is not a norm, or was not recorded.
+    """
+    norms = _norms("gradient_norm", "dense_gradient_norm", "weight_norm")
+    if indicator not in norms:
+        raise unknown_name("norm", indicator, norms)
+    return series(dataset, indicator)
+
+
+def per_active_weight(dataset: xr.Dataset, indicator: str, *, whole_network: bool = False) -> xr.DataArray:
+    """Root mean square per active weight: norm / √n.
+
+    Strategies differ in how many weights are active while training, which alone moves a norm.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        A norm over active weights: ``gradient_norm``, ``weight_norm`` or its ``_mean`` twin.
+    whole_network : bool, default False
+        One value over all tensors in place of one per tensor.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record, parameter) or (run, record)
+        Dimensionless; NaN where no weight is active.
+
+    Raises
+    ------
+    InputError
+        `indicator` is not a norm over active weights, or was not recorded.
+    """
+    norms = _norms("gradient_norm", "weight_norm")
+    if indicator not in norms:
+        raise unknown_name("norm over active weights", indicator, norms)
+    if whole_network:
+        name = base_name(indicator).replace("_norm", "_rms")
+        return series(dataset, name if indicator == base_name(indicator) else mean_name(name))
+    values, active = recorded(dataset, indicator).astype(np.float64), recorded(dataset, "active_weights")
+    return (values / np.sqrt(active.where(active > 0))).assign_attrs(
+        long_name=f"{values.attrs.get('long_name', indicator)}, root mean square per active weight",
+        units="1",
+        documentation="docs/store.md",
+    )
+
+
+def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
+    """Mean over all steps from the start, exact from interval means: Σ_j n_j x̄_j / Σ_j n_j.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    indicator : str
+        A recorded variable that has an interval mean, with or without the suffix ``_mean``.
+
+    Returns
+    -------
+    xarray.DataArray, shape (run, record, parameter)
+        Dimensionless. NaN where a run has no record, and from the first NaN interval mean on.
+
+    Raises
+    ------
+    InputError
+        `indicator` has no interval mean, or it was not recorded.
+    """
+    known = [v.name for v in MEASURED]
+    if base_name(indicator) not in known:
+        raise unknown_name("indicator with an interval mean", indicator, known)
+    values = recorded(dataset, mean_name(base_name(indicator))).astype(np.float64)
+    steps = recorded(dataset, "interval_steps")
+    here = steps.notnull()
+    total = (values * steps).where(here, 0.0).cumsum("record", skipna=False)
+    mean = (total / steps.fillna(0.0).cumsum("record").where(here)).transpose(*values.dims)
+    measured = variable(base_name(indicator))
+    long_name = measured.long_name if measured else indicator
+    return mean.rename(base_name(indicator)).assign_attrs(
+        long_name=f"{long_name}, mean over all steps so far", units="1", documentation="docs/store.md"
+    )
+
+
+def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:
+    """Look a recorded variable up.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+    name : str
+        Variable of the contract, or a scalar the user logged.
+
+    Returns
+    -------
+    xarray.DataArray
+        As recorded.
+
+    Raises
+    ------
+    InputError
+        The study did not record it.
+    """
+    if name not in dataset:
+        raise InputError(f"this study did not record {name!r}: it has {', '.join(map(str, dataset.data_vars))}")
+    return dataset[name]
+
+
+def _norms(*names: str) -> list[str]:
+    return [*names, *map(mean_name, names)]
+
+
+def _combined(dataset: xr.Dataset, values: xr.DataArray, rule: Callable[[Floats, Floats], Floats]) -> xr.DataArray:
+    dims = ("run", "record", "parameter")
+    active = recorded(dataset, "active_weights").transpose(*dims).values
+    absent = np.isnan(active).all(axis=1, keepdims=True)  # a tensor of another recording
+    combined = rule(np.where(absent, 0.0, values.transpose(*dims).values), np.where(absent, 0.0, active))
+    combined[absent.all(axis=2)[:, 0]] = np.nan
+    return values.isel(parameter=0, drop=True).transpose(*dims[:2]).copy(data=combined)
+
+
+def _over_layers(values: xr.DataArray) -> xr.DataArray:
+    """Root mean square over the layers a run has; every layer counts the same."""
+    absent = values.isnull().all("record")
+    layers = (~absent).sum("layer")
+    squares = (values**2).where(~absent, 0.0).sum("layer", skipna=False)
+    return ((squares / layers.where(layers > 0)) ** 0.5).transpose("run", "record")

@@ -1,0 +1,172 @@
+"""Tables as CSV, Markdown and LaTeX, and results that can be printed as these."""
+
+from __future__ import annotations
+
+import html
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from burden_analysis.results.words import MISSING, number
+
+_WORDS = {
+    "p_adjusted": "adjusted p",
+    "ci_low": "interval from",
+    "ci_high": "interval to",
+    "attainable_p": "smallest attainable p",
+    "excluded": "left out",
+    "detectable": "detectable effect",
+    "run_id": "run",
+    "status_reason": "reason",
+    "records_written": "records",
+}
+_LATEX = {
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    MISSING: "--",
+    "χ": "$\\chi$",
+    "²": "$^{2}$",
+    "α": "$\\alpha$",
+    "δ": "$\\delta$",
+    "×": "$\\times$",
+    "−": "$-$",
+}
+_LATEX_NUMBERS = {MISSING: "{--}", "∞": "{$\\infty$}", "−∞": "{$-\\infty$}"}
+
+
+class Printed(ABC):
+    """A result with a table and a verdict, printable in every common form."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def table(self) -> pd.DataFrame:
+            """One row per test."""
+
+    @property
+    @abstractmethod
+    def verdict(self) -> str:
+        """The result in words, made from the numbers of the table."""
+
+    def to_csv(self) -> str:
+        """Print the table as CSV, at full precision; as `tables.to_csv`."""
+        return to_csv(self.table)
+
+    def to_markdown(self) -> str:
+        """Print the table as a Markdown pipe table; as `tables.to_markdown`."""
+        return to_markdown(self.table)
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        """Print the table as LaTeX (booktabs, siunitx); as `tables.to_latex`."""
+        return to_latex(self.table, caption=caption, label=label)
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
+        return f"<p>{html.escape(self.verdict)}</p>\n{table}"
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Print a table as CSV, at full precision.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Such as `Comparison.table`.
+
+    Returns
+    -------
+    str
+        The CSV text.
+    """
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """Print a table as a Markdown pipe table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Such as `Comparison.table`.
+
+    Returns
+    -------
+    str
+        The Markdown text.
+    """
+    rule = ["---:" if pd.api.types.is_numeric_dtype(table[name]) else ":---" for name in table.columns]
+    rows = ([cell(value) for value in row] for row in table.itertuples(index=False))
+    lines = [[heading(str(name)) for name in table.columns], rule, *rows]
+    return "".join("| " + " | ".join(_one_line(value) for value in line) + " |\n" for line in lines)
+
+
+def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | None = None) -> str:
+    """Print a table as LaTeX; it needs the packages booktabs and siunitx.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Such as `Comparison.table`.
+    caption, label : str, optional
+        Make it a floating table.
+
+    Returns
+    -------
+    str
+        The LaTeX text.
+    """
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
+    printed = pd.DataFrame(
+        {
+            escaped(heading(str(name))): table[name].map(_braced if number else escaped)
+            for name, number in zip(table.columns, numeric, strict=True)
+        },
+        dtype=object,
+    )
+    style = printed.style.hide(axis="index")
+    return style.to_latex(
+        column_format="".join("S" if number else "l" for number in numeric),
+        hrules=True,
+        siunitx=True,
+        caption=escaped(caption) if caption else None,
+        label=label,
+        position_float="centering" if caption else None,
+    )
+
+
+def heading(name: str) -> str:
+    """Turn a column name into words: ``p_adjusted`` → ``adjusted p``."""
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def cell(value: Any) -> str:
+    """Print one cell: numbers with three digits, lists joined, nothing as a dash."""
+    if isinstance(value, str):
+        return value or MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(cell(item) for item in value) or MISSING
+    return MISSING if value is None or value is pd.NA else number(value)
+
+
+def _one_line(value: str) -> str:
+    return value.replace("|", "\\|").replace("\n", " ")
+
+
+def escaped(value: object) -> str:
+    """Print one cell as LaTeX text."""
+    return "".join(_LATEX.get(mark, mark) for mark in cell(value))
+
+
+def _braced(value: float) -> str:
+    # siunitx parses what is not in braces, and only numbers can be parsed.
+    text = cell(value)
+    if text in _LATEX_NUMBERS:
+        return _LATEX_NUMBERS[text]
+    return f"{value:.3g}"

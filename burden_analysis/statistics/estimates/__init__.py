@@ -1,0 +1,1 @@
+"""Effects with their intervals and bands."""

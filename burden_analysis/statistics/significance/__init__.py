@@ -1,0 +1,1 @@
+"""Tests: exact where they can be."""

@@ -1,0 +1,1 @@
+"""Opening a study: its recordings, joined into one dataset."""

@@ -1,0 +1,1 @@
+"""Recording somebody else's training loop."""

@@ -1,0 +1,1 @@
+"""Indicators, measured at every step without waiting for the device."""

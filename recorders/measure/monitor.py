@@ -1,0 +1,237 @@
+"""Accumulates the indicators of a run (or of a stack of runs) step by step and streams them into a recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from recorders.contract import MEASURED, mean_name
+from recorders.measure.background import BackgroundWriter
+from recorders.measure.device_buffer import HostCopier, RowBuffer, wide
+from recorders.measure.indicators import Tensors, count_active, measure
+from recorders.measure.mask_updates import MaskUpdate, update_columns
+from recorders.store.layout import RECORDS_PER_CHUNK
+from recorders.store.writer import RecordingWriter
+
+_FLUSH_SECONDS = 30.0  # a slow loop must not lose an hour of records to a kill
+_TABLE = (*(v.name for v in MEASURED), *(mean_name(v.name) for v in MEASURED), "active_weights")
+
+Scalars = Mapping[str, torch.Tensor | float]
+
+
+class Monitor:
+    """Measures at every optimiser step, records at every interval, writes in whole chunks.
+
+    Parameters
+    ----------
+    writer : RecordingWriter
+        Where records go; its rows are the runs of the stack.
+    sizes : sequence of int
+        Number of weights of every prunable tensor.
+    layers : int
+        Number of hidden layers.
+    runs : int
+        Number of runs in the stack.
+    interval : int
+        Steps between records.
+    device : torch.device
+        Where the tensors live.
+    stacked : bool
+        Whether tensors carry a leading run axis.
+    start : tuple of int
+        Records and mask updates committed before (resumed recordings).
+    offset : int
+        Steps done before the recording's first one.
+    """
+
+    def __init__(
+        self,
+        writer: RecordingWriter,
+        *,
+        sizes: Sequence[int],
+        layers: int,
+        runs: int,
+        interval: int,
+        device: torch.device,
+        stacked: bool,
+        start: tuple[int, int] = (0, 0),
+        offset: int = 0,
+    ) -> None:
+        self.records, self.updates = start
+        self.step = offset + self.records * interval
+        self.diverged = np.zeros(runs, dtype=bool)
+        self._writer = writer
+        self._total = sum(sizes)
+        self._interval, self._stacked, self._runs = interval, stacked, runs
+        self._parameters, self._layers = len(sizes), layers
+        shape = (len(MEASURED), runs, len(sizes))
+        self._sums = torch.zeros(shape, dtype=wide(device), device=device)
+        self._latest = torch.full(shape, torch.nan, dtype=wide(device), device=device)
+        self._mean_squares = torch.full((runs, layers), torch.nan, device=device)
+        self._scalars: dict[str, torch.Tensor | float] = {}
+        self._active = torch.zeros(shape[1:], dtype=wide(device), device=device)
+        self._in_interval = 0
+        self._copier = HostCopier(device)
+        columns = len(_TABLE) * len(sizes) + layers
+        self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, columns), device, self._copier)
+        self._waiting: list[dict[str, torch.Tensor | float]] = []
+        self._waiting_updates: list[MaskUpdate] = []
+        self._flushed = time.monotonic()
+        self._background = BackgroundWriter()
+
+    @property
+    def due(self) -> bool:
+        """Whether the next observed step completes an interval."""
+        return self._in_interval + 1 == self._interval
+
+    def set_masks(self, masks: Tensors) -> None:
+        """Tell the masks in force from the next step on."""
+        self._active = count_active(masks, stacked=self._stacked)
+
+    def log(self, scalars: Scalars) -> None:
+        """Keep scalars for the next record: floats, or tensors with one value per run (copied: loops reuse them)."""
+        for name, value in scalars.items():
+            self._scalars[name] = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
+
+    def activations(self, mean_squares: torch.Tensor) -> None:
+        """Keep the mean square of every hidden layer's output, shape (run, layer), for the next record."""
+        self._mean_squares = mean_squares
+
+    @torch.no_grad()
+    def observe(self, weights: Tensors, gradients: Tensors, masks: Tensors) -> bool:
+        """Measure one optimiser step, after `backward` and before the update.
+
+        Returns
+        -------
+        bool
+            Whether a record was taken.
+        """
+        self._latest = measure(weights, gradients, masks, self._active, stacked=self._stacked)
+        self._sums += self._latest
+        self.step += 1
+        self._in_interval += 1
+        if self._in_interval == self._interval:
+            self.record()
+            return True
+        return False
+
+    @torch.no_grad()
+    def record(self) -> None:
+        """Take a record of the step observed last."""
+        if self._must_flush():
+            self.flush()
+        means = self._sums / self._in_interval
+        table = torch.cat([self._latest, means, self._active.unsqueeze(0)]).transpose(0, 1).flatten(1)
+        self._buffer.push(torch.cat([table, self._mean_squares.to(table.dtype).sqrt()], dim=1))
+        self._waiting.append({**self._scalars, "interval_steps": float(self._in_interval)})
+        self._scalars = {}
+        self._sums.zero_()
+        self._in_interval = 0
+        self.records += 1
+
+    def finish_interval(self) -> None:
+        """Record a last, shorter interval when steps were observed since the last record."""
+        if self._in_interval:
+            self.record()
+
+    def amend(self, scalars: Scalars) -> None:
+        """Add scalars to the record taken last (an evaluation after its update)."""
+        self._waiting[-1].update(scalars)
+
+    def update(
+        self, regrown: torch.Tensor, pruned: torch.Tensor, present: npt.NDArray[np.bool_] | None = None
+    ) -> MaskUpdate:
+        """Note a mask update at this step; counts of shape (run, parameter), for the runs that are `present`."""
+        everyone = np.ones(self._runs, dtype=bool)
+        noted = MaskUpdate(self.step, everyone if present is None else present, torch.stack([regrown, pruned]))
+        self._waiting_updates.append(noted)
+        self.updates += 1
+        return noted
+
+    def flush(self) -> None:
+        """Hand everything that waits to the writing thread."""
+        open_at = (i for i, update in enumerate(self._waiting_updates) if not update.closed)
+        ready = self._waiting_updates[: next(open_at, None)]
+        first_update = self.updates - len(self._waiting_updates)
+        del self._waiting_updates[: len(ready)]
+        records, self._waiting = self._waiting, []
+        start = self.records - self._buffer.rows
+        rows = self._buffer.take()
+        scalars = self._scalar_columns(records)
+        counts = self._copier.start(torch.stack([u.counts for u in ready], dim=2))[0] if ready else None
+        self._flushed = time.monotonic()
+
+        def write() -> None:
+            if counts is not None:
+                self._writer.write_updates(first_update, update_columns(counts(), ready))
+            if records:
+                columns = self._table_columns(rows()) | scalars()
+                self._note_divergence(columns, ["loss" in record for record in records])
+                self._writer.write_records(start, columns)
+
+        self._background.submit(write)
+
+    def commit(self) -> None:
+        """Write what was recorded so far and wait for it; mask updates that wait for the next record stay.
+
+        Raises
+        ------
+        RunError
+            Something could not be written.
+        """
+        self.flush()
+        self._background.wait()
+
+    def close(self) -> None:
+        """Write everything and wait for it; steps since the last record are left out (see `finish_interval`).
+
+        Raises
+        ------
+        RunError
+            Something could not be written.
+        """
+        for update in self._waiting_updates:
+            update.closed = True
+        try:
+            self.flush()
+        finally:
+            self._background.close()
+
+    def _must_flush(self) -> bool:
+        at_chunk_end = self.records % RECORDS_PER_CHUNK == 0 and self._buffer.rows > 0
+        return at_chunk_end or (self._buffer.rows > 0 and time.monotonic() - self._flushed > _FLUSH_SECONDS)
+
+    def _table_columns(self, rows: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+        by_run = rows.transpose(1, 0, 2)  # (run, record, column)
+        split = len(_TABLE) * self._parameters
+        table = by_run[:, :, :split].reshape(*by_run.shape[:2], len(_TABLE), self._parameters)
+        columns = {name: table[:, :, i] for i, name in enumerate(_TABLE)}
+        columns["actual_sparsity"] = 1 - columns["active_weights"].sum(axis=2) / self._total
+        if self._layers:
+            columns["activation_rms"] = by_run[:, :, split:]
+        return columns
+
+    def _scalar_columns(self, records: Sequence[Scalars]) -> Callable[[], dict[str, npt.NDArray[np.float64]]]:
+        """Start copying the logged tensors out, all at once; the result puts them in their columns."""
+        held = [(name, i, v) for i, scalars in enumerate(records) for name, v in scalars.items()]
+        tensors = [v.to(self._sums).reshape(-1) for _, _, v in held if isinstance(v, torch.Tensor)]
+        fetch = self._copier.start(torch.stack(tensors))[0] if tensors else None
+
+        def columns() -> dict[str, npt.NDArray[np.float64]]:
+            result = {name: np.full((self._runs, len(records)), np.nan) for name, _, _ in held}
+            copied = iter(fetch() if fetch is not None else ())
+            for name, i, value in held:
+                result[name][:, i] = next(copied) if isinstance(value, torch.Tensor) else value
+            return result
+
+        return columns
+
+    def _note_divergence(self, columns: Mapping[str, npt.NDArray[np.float64]], with_loss: list[bool]) -> None:
+        finite = np.isfinite(columns["dense_gradient_norm_mean"]).all(axis=(1, 2))
+        if "loss" in columns:
+            finite &= np.isfinite(columns["loss"][:, with_loss]).all(axis=1)
+        self.diverged |= ~finite

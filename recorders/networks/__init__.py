@@ -1,0 +1,1 @@
+"""The networks of the studies, their prunable layers, and token merging."""

@@ -1,0 +1,1 @@
+"""The burden of a mask update, measured on held-out data."""

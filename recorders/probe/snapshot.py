@@ -1,0 +1,169 @@
+"""A network at one step of its training: what a mask update does to it there (docs/burden.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from recorders.contract import QUANTILES
+from recorders.probe.decomposition import PARTS, TERMS, Outputs, layer_split, parts, terms
+from recorders.probe.frozen import FrozenNetwork, Masks, Weights
+from recorders.probe.pieces import Pieces, contribution
+from recorders.probe.survivors import load_quantiles, unit_activations, unit_inputs, unit_weight_norms
+
+Values = dict[str, torch.Tensor]
+LOADS = ("load_inputs", "load_weight_norm", "load_activation")
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a look found out about the network before its update."""
+
+    mask: Masks
+    first: torch.Tensor | None
+    output: torch.Tensor
+    dense: torch.Tensor
+
+
+class Snapshot:
+    """The weights of one step, and their outputs on the probe's batch under different masks.
+
+    Parameters
+    ----------
+    network : FrozenNetwork
+        The architecture and the batch.
+    labels : Tensor of float64, shape (sample, class)
+        One-hot targets.
+    weights : mapping of str to Tensor
+        Every parameter by name, prunable ones dense; buffers that change while training (batch norm's statistics).
+    """
+
+    def __init__(self, network: FrozenNetwork, labels: torch.Tensor, weights: Weights) -> None:
+        self._network, self._labels = network, labels
+        self._wide = {n: w.detach().double() if w.is_floating_point() else w.detach() for n, w in weights.items()}
+        self._start: _Start | None = None
+
+    @torch.no_grad()
+    def look(self, old: Masks, new: Masks) -> Values:
+        """Decompose a mask update.
+
+        Parameters
+        ----------
+        old, new : mapping of str to Tensor of bool
+            The masks before and after it.
+
+        Returns
+        -------
+        dict of str to Tensor of float64
+            `fit`, `compensation`, … of shape (target,); `lost`, `regained`, `recovered` of shape (order,);
+            ``layer_*`` of shape (parameter,); and the new mask's `load`.
+        """
+        first = self._pieces(old, new)
+        before = self._forward(old, first.old if first else None)
+        layers = self._layers(old, new, first)  # reads the inputs that this pass left behind
+        both, either = ({n: old[n] & new[n] for n in old}, {n: old[n] | new[n] for n in old})
+        outputs = Outputs(
+            old=before,
+            both=self._forward(both, first.both if first else None),
+            either=self._forward(either, first.either if first else None),
+            new=self._forward(new, first.new if first else None),
+        )
+        load = self._load(new)  # reads the activations that the last of these passes left behind
+        dense = self._forward({}, first.dense if first else None)
+        self._start = _Start(old, first.old if first else None, before, dense)
+        return self._terms(outputs, dense) | dict(zip(PARTS, parts(outputs), strict=True)) | layers | load
+
+    @torch.no_grad()
+    def relax(self, old: Masks, new: Masks) -> Values:
+        """Decompose an earlier update again, with the weights of now: ``relaxed_*`` of shape (target,).
+
+        Where `look` has just seen `new` being replaced, nearly all of the work is done.
+        """
+        start = self._start if self._start is not None and self._start.mask is new else self._fresh(old, new)
+        before = self._forward(old, self._first_under(old, start))
+        found = self._terms(Outputs(before, start.output, before, start.output), start.dense)
+        return {f"relaxed_{name}": value for name, value in found.items()}
+
+    @torch.no_grad()
+    def load(self, masks: Masks) -> Values:
+        """Measure the survivors' load under one mask.
+
+        Returns
+        -------
+        dict of str to Tensor of float64
+            ``load_inputs``, ``load_weight_norm``, ``load_activation`` of shape (layer, quantile): each unit's surviving
+            inputs, the L2 norm of their weights and its mean |activation|; ``dead_units`` of shape (layer,). NaN for
+            layers without a weight of their own.
+        """
+        name, first = self._network.first, None
+        if name is not None:
+            first = self._network.first_input.product(self._wide[name], masks[name])
+        self._forward(masks, first)
+        return self._load(masks)
+
+    def _forward(self, masks: Masks, first: torch.Tensor | None) -> torch.Tensor:
+        return self._network.forward(self._wide, masks, first)
+
+    def _pieces(self, old: Masks, new: Masks) -> Pieces | None:
+        name = self._network.first
+        if name is None:
+            return None
+        return self._network.first_input.pieces(self._wide[name], old[name], new[name])
+
+    def _fresh(self, old: Masks, new: Masks) -> _Start:
+        first = self._pieces(old, new)
+        after = self._forward(new, first.new if first else None)
+        return _Start(new, first.new if first else None, after, self._forward({}, first.dense if first else None))
+
+    def _first_under(self, masks: Masks, start: _Start) -> torch.Tensor | None:
+        """Output of the first layer under masks that differ little from those of `start`."""
+        name = self._network.first
+        if name is None or start.first is None:
+            return None
+        weight, inputs = self._wide[name], self._network.first_input
+        gained = inputs.product(weight, masks[name] & ~start.mask[name])
+        return start.first + gained - inputs.product(weight, start.mask[name] & ~masks[name])
+
+    def _layers(self, old: Masks, new: Masks, first: Pieces | None) -> Values:
+        """Decompose each layer's pre-activations at the old network's inputs; the target is all its weights."""
+        columns = []
+        for name in self._network.owners:
+            if name == self._network.first and first is not None:
+                split = layer_split(first.lost, first.regained, first.rest)
+            else:
+                gone = (old[name] & ~new[name], new[name] & ~old[name], ~(old[name] | new[name]))
+                split = self._split(name, gone)
+            columns.append(split.cpu())
+        table = torch.stack(columns, dim=1)
+        return {f"layer_{name}": row for name, row in zip((*TERMS, *PARTS), table, strict=True)}
+
+    def _split(self, name: str, gone: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Decompose one layer; NaN where it was not called, or is not linear in this weight."""
+        arguments = self._network.arguments.get(name)
+        if arguments is not None:
+            owner, weight = self._network.owners[name], self._wide[name]
+            pieces = [c for kept in gone if (c := contribution(owner, name, arguments, weight, kept)) is not None]
+            if len(pieces) == len(gone):
+                return layer_split(*pieces)
+        return torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)
+
+    def _terms(self, outputs: Outputs, dense: torch.Tensor) -> Values:
+        table = torch.stack([terms(outputs, self._labels), terms(outputs, dense)], dim=1)
+        return dict(zip(TERMS, table, strict=True))
+
+    def _load(self, masks: Masks) -> Values:
+        if not self._network.hidden:
+            return {}
+        loads, dead = [], []
+        for layer in self._network.hidden:
+            name, output = f"{layer}.weight", self._network.outputs.get(layer)
+            if name in masks and output is not None:
+                mean, silent = unit_activations(output, len(masks[name]))
+                values = [unit_inputs(masks[name]), unit_weight_norms(self._wide[name], masks[name]), mean]
+                loads.append(load_quantiles(torch.stack([v.double() for v in values])))
+                dead.append(silent.double().sum())
+            else:
+                loads.append(self._labels.new_full((len(LOADS), len(QUANTILES)), torch.nan))
+                dead.append(self._labels.new_full((), torch.nan))
+        return dict(zip(LOADS, torch.stack(loads, dim=1), strict=True)) | {"dead_units": torch.stack(dead)}

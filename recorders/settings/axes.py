@@ -1,0 +1,140 @@
+"""Settings that vary inside a study: each combination of their values is a recording of its own. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import product
+from typing import Any
+
+import yaml
+
+from recorders.contract import SERIES, InputError, unknown_name
+from recorders.settings.naming import number
+from recorders.settings.settings import FREE, Settings, setup_numbers
+
+_SERIES = {variable.name for variable in SERIES}
+# A store holds one data set, and a run's own coordinates come first.
+_NO_AXES = (*FREE, "data", "image_size")
+_OF_VITS = ("setup", "epochs", "learning_rate")
+_SHORT = {"setup": "", "epochs": "epochs", "learning_rate": "lr"}
+
+
+def axes_of(settings: Settings) -> dict[str, list[Any]]:
+    """Read the axes.
+
+    Parameters
+    ----------
+    settings : Settings
+        With ``axes`` such as ``("epochs=40,60", "learning_rate=0.005,0.01")``.
+
+    Returns
+    -------
+    dict of str to list
+        Values by setting.
+
+    Raises
+    ------
+    InputError
+        An axis that is no setting, that has values in another way, or that is named twice.
+    """
+    known = [f.name for f in fields(Settings) if f.name not in _NO_AXES and not isinstance(f.default, tuple)]
+    found: dict[str, list[Any]] = {}
+    for axis in settings.axes:
+        name, given, listed = axis.partition("=")
+        values = [yaml.safe_load(value) for value in listed.split(",") if value.strip()]
+        if name not in known:
+            raise unknown_name("axis", name, known)
+        if not given or not values or name in found:
+            raise InputError(f"axis {axis!r} must be given once and as NAME=VALUE,VALUE, for example epochs=40,60")
+        found[name] = values
+    return found
+
+
+def blocks(settings: Settings) -> list[Settings]:
+    """Resolve every combination of the axes.
+
+    Parameters
+    ----------
+    settings : Settings
+        A whole study.
+
+    Returns
+    -------
+    list of Settings
+        In the order of the axes, the last one fastest; just the settings where there are no axes. ``axes`` stay: a
+        recording knows of which study it is a part.
+
+    Raises
+    ------
+    InputError
+        An axis that does not exist, or a value that its setting does not take or that is given twice.
+    """
+    axes = axes_of(settings)
+    combinations = product(*axes.values())
+    found = [
+        replace(Settings.from_dict(settings.as_dict() | dict(zip(axes, values, strict=True))), axes=settings.axes)
+        for values in combinations
+    ]
+    for name, values in axes.items():  # 0.001 and 1e-3 are the same only now
+        if len({getattr(block, name) for block in found}) < len(values):
+            raise InputError(f"axis {name} has duplicates: {', '.join(map(str, values))}")
+    return found
+
+
+def without_axes(settings: Settings, names: Sequence[str]) -> Settings:
+    """Drop axes: a value given for the whole study counts instead."""
+    return replace(settings, axes=tuple(axis for axis in settings.axes if axis.partition("=")[0] not in names))
+
+
+def block_name(study: str, block: Settings) -> str:
+    """Name the recording of one combination: ``tables-384x3-epochs40-lr0.005``; the study's name without axes."""
+    parts = [study]
+    for name in axes_of(block):
+        value = getattr(block, name)
+        shown = number(value) if isinstance(value, (int, float)) else str(value)
+        parts.append(f"{_SHORT.get(name, name)}{shown}")
+    return "-".join(parts)
+
+
+def told_apart_by(config: Mapping[str, Any]) -> set[str]:
+    """Return the settings whose values are coordinates on the runs of a recording.
+
+    Parameters
+    ----------
+    config : mapping
+        Settings, as a store keeps them.
+    """
+    named = {str(axis).partition("=")[0] for axis in config.get("axes", ())}
+    return named | (set(_OF_VITS) if config.get("setup") else set())
+
+
+def told_apart(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Say in the settings of a recording that further ones tell it apart; see `told_apart_by`."""
+    new = sorted(set(names) - told_apart_by(config))
+    return {**config, "axes": [*config.get("axes", ()), *(f"{name}={config[name]}" for name in new)]}
+
+
+def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str, Any]:
+    """Return the settings that tell the recordings of a study apart, as coordinates on runs.
+
+    Parameters
+    ----------
+    block : Settings
+        One combination of the axes.
+    names : iterable of str
+        Further settings, which tell apart what the store holds already.
+
+    Returns
+    -------
+    mapping of str to Any
+        Values of the axes; of a ViT always embed_dim, num_heads, epochs and base_learning_rate (``learning_rate`` is
+        the series), the columns of the published tables.
+    """
+    found: dict[str, Any] = {}
+    if block.setup:
+        embedding, heads = setup_numbers(block.setup)
+        found |= {"embed_dim": embedding, "num_heads": heads}
+        found |= {"epochs": block.epochs, "base_learning_rate": block.learning_rate}
+    own = [name for name in (*axes_of(block), *sorted(names)) if name != "setup"]
+    return found | {f"base_{name}" if name in _SERIES else name: getattr(block, name) for name in own}

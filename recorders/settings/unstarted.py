@@ -1,0 +1,54 @@
+"""Parts of a study that were planned, but that no recording in the store has begun."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from recorders.contract import InputError
+from recorders.settings.axes import axes_of, blocks
+from recorders.settings.settings import FREE, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+_KNOWN = {field.name for field in fields(Settings)}
+
+
+def unstarted(dataset: xr.Dataset) -> list[str]:
+    """List the combinations of a study's axes that have no recording: they are recorded one after the other.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `open_study`.
+
+    Returns
+    -------
+    list of str
+        Such as ``"setup 384x3, learning_rate 0.01"``, in the order in which they would be recorded.
+    """
+    configs = [parts.get("config", {}) for parts in dataset.attrs["recordings"].values()]
+    studies = [settings for config in configs if (settings := _settings(config)) is not None]
+    begun = [_fixed(settings) for settings in studies]
+    planned = [block for settings in studies for block in blocks(settings)]
+    missing = [block for block in planned if _fixed(block) not in begun]
+    return list(
+        dict.fromkeys(", ".join(f"{name} {getattr(block, name)}" for name in axes_of(block)) for block in missing)
+    )
+
+
+def _settings(config: Mapping[str, Any]) -> Settings | None:
+    try:
+        settings = Settings.from_dict({name: value for name, value in config.items() if name in _KNOWN})
+        axes_of(settings)
+    except InputError:  # the configuration of a loop of one's own, which says what it likes
+        return None
+    return settings
+
+
+def _fixed(settings: Settings) -> dict[str, Any]:
+    """All that the runs of one recording share."""
+    return {name: value for name, value in settings.as_dict().items() if name not in FREE}

@@ -1,0 +1,1 @@
+"""The zarr store: created, written, compacted, recovered, locked."""

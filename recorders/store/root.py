@@ -1,0 +1,94 @@
+"""A study store: a zarr v3 group whose child groups are recordings.
+
+A recording is created under a temporary name and renamed, so that no reader ever meets half of one. Everything is
+preallocated with NaN and never resized: resizing under a reader or a kill leaves stores that xarray cannot open.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from recorders.contract import SCHEMA_VERSION, InputError
+from recorders.store.disk import disk_errors
+
+
+def open_root(store: Path, *, create: bool) -> zarr.Group:
+    """Open a study's root group, creating the store when asked.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    create : bool
+        Whether a missing store is created (atomically).
+
+    Returns
+    -------
+    zarr.Group
+        The root group.
+
+    Raises
+    ------
+    InputError
+        The path is not a study store, it was written by a newer version of this package, or a recording is damaged.
+    """
+    if create and not store.exists():
+        with disk_errors(store):
+            _create_root(store)
+    try:
+        root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError) as error:
+        raise InputError(
+            f"{store} is not a study store: give the path of one, or a path that does not exist"
+        ) from error
+    schema = root.attrs.get("burden_schema")
+    if not isinstance(schema, int):
+        raise InputError(f"{store} is a zarr group, but not a study store of this package: choose another path")
+    if schema > SCHEMA_VERSION:
+        raise InputError(
+            f"{store} has schema {schema}, this version reads up to {SCHEMA_VERSION}: upgrade burden-analysis"
+        )
+    _check_undamaged(store)
+    return root
+
+
+def _check_undamaged(store: Path) -> None:
+    for name in recording_names(store):
+        path = store / name / "zarr.json"
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # another process is replacing it
+            continue
+        except ValueError as error:
+            raise InputError(
+                f"{path} is damaged ({error}): restore it from a copy, or move its recording out of the store"
+            ) from error
+
+
+def _create_root(store: Path) -> None:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    temporary = store.with_name(f".{store.name}.tmp-{np.random.default_rng().integers(2**63):x}")
+    zarr.open_group(temporary, mode="w", zarr_format=3, attributes={"burden_schema": SCHEMA_VERSION})
+    try:
+        temporary.rename(store)
+    except OSError:  # somebody else created it meanwhile
+        shutil.rmtree(temporary)
+        if not store.exists():
+            raise
+
+
+def recording_names(store: Path) -> list[str]:
+    """Names of the recordings of a store, sorted; hidden groups are work in progress."""
+    return sorted(p.parent.name for p in store.glob("[!.]*/zarr.json"))
+
+
+def drop_consolidated(store: Path) -> None:
+    """Take the root's consolidated metadata away, before the list of recordings changes; under `root_lock`."""
+    if "consolidated_metadata" in json.loads((store / "zarr.json").read_text(encoding="utf-8")):
+        root = zarr.open_group(store, mode="r+", use_consolidated=False)
+        root.update_attributes(root.attrs.asdict())

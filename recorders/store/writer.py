@@ -1,0 +1,167 @@
+"""Writes the records of some runs of one recording; the only code that writes into an existing recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from recorders.contract import Status
+from recorders.store.disk import disk_errors
+from recorders.store.layout import RECORDS_PER_CHUNK, Layout
+from recorders.store.names import MASKS, user_scalar
+from recorders.store.recording import create_series
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+class RecordingWriter:
+    """Some runs of one recording, opened for writing.
+
+    Two writers may work on one recording at the same time when their runs lie in different chunks.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the study.
+    name : str
+        The recording.
+    rows : sequence of int
+        Positions along ``run`` that this writer owns; contiguous.
+    """
+
+    def __init__(self, store: Path, name: str, rows: Sequence[int]) -> None:
+        self.path = store / name
+        self.rows = slice(rows[0], rows[-1] + 1)
+        if list(rows) != list(range(self.rows.start, self.rows.stop)):
+            raise ValueError(f"rows must be contiguous, got {list(rows)}")
+        self._group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+
+    def write_records(self, start: int, columns: Columns) -> None:
+        """Write whole records, then commit them: `records_written` is written last.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first record.
+        columns : mapping of str to array, shape (run, record, ...)
+            Values by variable name; scalars that are not in the store yet get a variable.
+
+        Raises
+        ------
+        RunError
+            No space left.
+        """
+        stop = start
+        with disk_errors(self.path):
+            for name, values in columns.items():
+                stop = start + values.shape[1]
+                self._array(name)[self.rows, start:stop] = values
+            self._array("records_written")[self.rows] = stop
+
+    def write_updates(self, start: int, columns: Columns) -> None:
+        """Write what happened at mask updates, then commit them; `columns` of shape (run, update, ...)."""
+        with disk_errors(self.path):
+            for name, values in columns.items():
+                self._array(name)[self.rows, start : start + values.shape[1]] = values
+            updated = np.isfinite(columns["update_step"])
+            for row in np.flatnonzero(updated.any(axis=1)):  # static runs of a stack have none
+                self._array("updates_written")[self.rows.start + int(row)] = start + updated.shape[1]
+
+    def write_overlap(self, row: int, overlap: npt.NDArray[np.float64]) -> None:
+        """Write how near a run's masks were to its final one, shape (update,); known only at the end."""
+        with disk_errors(self.path):
+            self._array("overlap")[row, : len(overlap)] = overlap
+
+    def rewind(self, row: int, records: int, after: int) -> int:
+        """Forget the records of a run but for the first ones, and its mask updates after a step.
+
+        Returns
+        -------
+        int
+            How many mask updates are left.
+        """
+        committed = int(self.records_written()[row - self.rows.start])
+        written = int(np.asarray(self._array("updates_written")[row]))
+        left = int((np.asarray(self._array("update_step")[row, :written]) <= after).sum())
+        with disk_errors(self.path):
+            self._array("records_written")[row] = records
+            self._array("updates_written")[row] = left
+            for name, array in self._group.arrays():
+                if getattr(array.metadata, "dimension_names", ())[:2] == ("run", "record"):
+                    # What was logged then may not be logged again; a kill may have cut one chunk that came after.
+                    self._array(name)[row, records : committed + RECORDS_PER_CHUNK] = np.nan
+        return left
+
+    def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
+        """Write the final masks of one run, by parameter name."""
+        with disk_errors(self.path):
+            for name, mask in masks.items():
+                self._array(f"{MASKS}/{name}")[row] = mask
+
+    def read_masks(self, row: int) -> dict[str, npt.NDArray[np.bool_]]:
+        """Read the final masks of one run, by parameter name."""
+        group = self._group[MASKS]
+        assert isinstance(group, zarr.Group)
+        return {name: np.asarray(array[row], dtype=bool) for name, array in group.arrays()}
+
+    def write_steps(self, steps: npt.NDArray[np.int64]) -> None:
+        """Correct the steps of the records (a loop of unknown length ended inside an interval)."""
+        with disk_errors(self.path):
+            self._array("step")[: len(steps)] = steps
+
+    def begin(self, checksums: Sequence[str]) -> None:
+        """Start the runs over: nothing committed, status ``running``."""
+        with disk_errors(self.path):
+            self._array("records_written")[self.rows] = 0
+            self._array("updates_written")[self.rows] = 0
+            self._array("initial_weights")[self.rows] = np.array(checksums, dtype=object)
+        for row in range(self.rows.start, self.rows.stop):
+            self.set_status(row, Status.RUNNING)
+
+    def set_status(self, row: int, status: Status, reason: str = "") -> None:
+        """Set the state of one run; the reason first, so that a reader never sees a failure without one."""
+        with disk_errors(self.path):
+            self._array("status_reason")[row] = reason
+            self._array("status")[row] = status.value
+
+    def status(self, row: int) -> Status:
+        """State of one run."""
+        return Status(str(np.asarray(self._array("status")[row])))
+
+    def records_written(self) -> npt.NDArray[np.int64]:
+        """Return the records committed for each of this writer's runs, shape (run,)."""
+        return np.asarray(self._array("records_written")[self.rows])
+
+    def initial_weights(self, row: int) -> str:
+        """Digest of the weights that one run began with."""
+        return str(np.asarray(self._array("initial_weights")[row]))
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether the recording was made for the same parameters and records."""
+        return [str(n) for n in np.asarray(self._array("parameter")[:])] == list(layout.parameters) and np.array_equal(
+            np.asarray(self._array("step")[:]), layout.steps
+        )
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        if name not in self._arrays:
+            if name not in self._group:
+                self._create_scalar(name)
+            array = self._group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def _create_scalar(self, name: str) -> None:
+        series = user_scalar(name)
+        like = self._array("loss")
+        sizes = dict(zip(("run", "record"), like.shape, strict=True))
+        try:
+            create_series(self._group, series, sizes, (like.chunks[0], RECORDS_PER_CHUNK))
+        except zarr.errors.ContainsArrayError:  # another run of the recording logs it too
+            return

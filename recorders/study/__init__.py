@@ -1,0 +1,5 @@
+"""Many runs: plan them, find what is there, train what is missing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,220 @@
+"""Records a whole study: plans its runs, finds what is there, trains what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from recorders.contract import InputError, Status
+from recorders.data import DataSet, load
+from recorders.networks.factory import ModelFactory, check_factory, default_model
+from recorders.settings.axes import block_name, blocks, told_apart
+from recorders.settings.runs import Run, plan_runs
+from recorders.settings.settings import Settings, merges, prepared_by_batch
+from recorders.store.compaction import compact, consolidate
+from recorders.store.lock import exclusive
+from recorders.store.provenance import provenance
+from recorders.store.recording import create_recording, note_resumption
+from recorders.store.recovery import recover_all
+from recorders.store.root import open_root, recording_names
+from recorders.study.assignment import Assignment, Outcome, Place
+from recorders.study.executor import Task, execute
+from recorders.study.kept import axes_there, kept_runs
+from recorders.study.planning import planned_layout
+from recorders.study.progress import Progress
+from recorders.study.resources import Resources, resources
+from recorders.study.worker import Worker, start, work
+
+_PRELOAD = ("recorders.study.worker",)
+
+
+def record_study(
+    settings: Settings,
+    store: str | PathLike[str],
+    *,
+    name: str = "study",
+    data: DataSet | None = None,
+    data_root: str | PathLike[str] | None = None,
+    offline: bool = False,
+    using: Resources | None = None,
+    model: ModelFactory | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Train and record every run of a study that is not finished in the store.
+
+    Parameters
+    ----------
+    settings : Settings
+        The study.
+    store : Path
+        Folder of the store; created when missing. Finished runs are not repeated, unfinished ones start over.
+    name : str
+        Name of the recording; a further one of the same settings gets a number.
+    data : DataSet, optional
+        Decoded images; loaded by ``settings.data`` when not given.
+    data_root, offline
+        See `recorders.data.load`.
+    using : Resources, optional
+        Device and processes; chosen when not given.
+    model : callable, optional
+        A function without arguments that makes a freshly initialised `torch.nn.Module`; the study's MLP by default.
+        Where runs train in processes of their own (on a CPU) it must be picklable: defined with `def` at the top level
+        of a module, in a script above ``if __name__ == "__main__":``.
+    command : str
+        The command that regenerates the study, for the provenance.
+    progress : Progress, optional
+        Told how many runs there are and how each one ended.
+
+    Returns
+    -------
+    list of Outcome
+        Of the runs trained now.
+
+    Raises
+    ------
+    InputError
+        Settings, data, model or store cannot be used as asked.
+    RunError
+        The disk is full, or a worker died.
+    """
+    parts = blocks(settings)
+    using = using or resources(merged=any(map(merges, parts)))
+    if using.stacked and any(map(merges, parts)):
+        raise InputError("runs with token merging cannot train as a stack: pass --stacked no")
+    if model is not None:
+        check_factory(model, pickled=not using.stacked)
+    root = None if data_root is None else Path(data_root)
+    images = (data or load(settings.data, root, offline=offline)).padded(settings.image_size)
+    checksum = images.checksum()
+    ready = {by_batch: images if by_batch else images.normalised() for by_batch in set(map(prepared_by_batch, parts))}
+    for part in parts:  # all of them before hours are spent on the first
+        planned_layout(plan_runs(part), part, images, model or default_model(images, part), using)
+    outcomes = []
+    for part in parts:
+        fed = ready[prepared_by_batch(part)]
+        block = _Block(part, Path(store), block_name(name, part), fed, checksum, using, model, command)
+        with progress or Progress(silent=True) as shown:
+            if part.axes:
+                shown.note(f"recording {block.name}")
+            outcomes += _record_block(block, shown)
+    return outcomes
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A part of a study with one architecture and one schedule: what its recording needs."""
+
+    settings: Settings
+    store: Path
+    name: str
+    images: DataSet
+    checksum: str
+    using: Resources
+    model: ModelFactory | None
+    command: str
+
+
+def _record_block(block: _Block, shown: Progress) -> list[Outcome]:
+    settings, store, images, using, model = block.settings, block.store, block.images, block.using, block.model
+    with exclusive(store):
+        open_root(store, create=True)
+        recover_all(store)
+        plan = plan_runs(settings)
+        kept = kept_runs(store, _config(settings, model), block.checksum)
+        new = [run for run in plan if run not in kept]
+        about = provenance(
+            data=_about(images, block.checksum, settings), command=block.command, device=str(using.device)
+        )
+        for recording in {
+            place.recording for run, (place, state) in kept.items() if run in plan and not state.finished
+        }:
+            note_resumption(store, recording, about)
+        if new:
+            make, axes = model or default_model(images, settings), axes_there(store)
+            layout = planned_layout(new, settings, images, make, using, axes)
+            config = told_apart(_config(settings, model), axes)
+            title = _free_name(store, block.name)
+            create_recording(store, title, layout, config=config, provenance=about)
+            kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
+        missing = [run for run in plan if not kept[run][1].finished]
+        outcomes = []
+        shown.start(len(plan), len(missing))
+        for outcome in _train(missing, kept, settings, store, images, using, model):
+            outcomes.append(outcome)
+            shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
+        for recording in {place.recording for place, _ in kept.values()}:
+            with exclusive(store, recording):
+                compact(store, recording)
+        consolidate(store)
+    return outcomes
+
+
+def _about(images: DataSet, checksum: str, settings: Settings) -> dict[str, Any]:
+    probed = min(settings.probe_size, len(images.test_labels)) if settings.probe_every else 0
+    held_out = len(images.test_labels)
+    return {"name": images.name, "sha256": checksum, "held_out_images": held_out, "probed_images": probed}
+
+
+def _config(settings: Settings, model: ModelFactory | None) -> dict[str, Any]:
+    own = {"model": f"{model.__module__}.{model.__qualname__}"} if model else {}
+    return settings.as_dict() | own
+
+
+def _free_name(store: Path, name: str) -> str:
+    taken = set(recording_names(store))
+    return next(n for i in range(1, len(taken) + 2) if (n := name if i == 1 else f"{name}-{i}") not in taken)
+
+
+def _train(
+    missing: Sequence[Run],
+    kept: dict[Run, tuple[Place, Status]],
+    settings: Settings,
+    store: Path,
+    images: DataSet,
+    using: Resources,
+    model: ModelFactory | None,
+) -> Iterator[Outcome]:
+    """Train what is missing, each run after the one whose mask it starts from."""
+
+    def assignment(runs: Sequence[Run]) -> Assignment:
+        needs = [kept[run.needs][0] if run.needs else None for run in runs]
+        return Assignment([kept[run][0] for run in runs], list(runs), needs)
+
+    if not missing:
+        return
+    if using.stacked:
+        worker = Worker(store, settings, images, using.device, model)
+        for cohort in _cohorts(missing, kept):
+            yield from worker.run(assignment(cohort))
+        return
+    # Runs that share a chunk (a store made for stacks) must not be written by two processes.
+    workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
+    tasks = [Task(run, assignment([run]), run.needs) for run in missing]
+    arguments = (store, settings, images.shared(), using.device, model)
+    for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
+        yield from outcomes
+
+
+def _cohorts(missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]]) -> Iterator[list[Run]]:
+    """Group runs that can train as one stack: contiguous rows of one recording, all with or all without a need."""
+
+    def stage(item: tuple[int, Run]) -> tuple[bool, str, int]:
+        position, run = item
+        place = kept[run][0]
+        return run.needs is not None, place.recording, place.row - position
+
+    ordered = sorted(missing, key=lambda run: (run.needs is not None, kept[run][0].recording, kept[run][0].row))
+    for _, group in groupby(enumerate(ordered), key=stage):
+        yield [run for _, run in group]
+
+
+def _runs_are_apart(store: Path, recordings: set[str]) -> bool:
+    groups = (zarr.open_group(store / name, mode="r", use_consolidated=False) for name in recordings)
+    return all(group["loss"].chunks[0] == 1 for group in groups)  # type: ignore[union-attr]

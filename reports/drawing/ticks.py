@@ -1,0 +1,60 @@
+"""Tick values for logarithmic axes of any range, printed without small exponents."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from burden_analysis.results.words import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_STEPS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))  # densest first
+MOST = 6
+_SLACK = 1e-9  # powers of ten are not exact
+
+
+def log_ticks(low: float, high: float, most: int = MOST) -> list[float]:
+    """Choose round tick values inside [low, high] for a logarithmic axis.
+
+    Parameters
+    ----------
+    low, high : float
+        The positive ends of the axis.
+    most : int, default 6
+        How many ticks at most.
+
+    Returns
+    -------
+    list of float
+        The ticks, ascending.
+    """
+    decades = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    choices = [np.outer(10.0**decades, steps).ravel() for steps in _STEPS]
+    # Strides are counted from 10⁰, so that an axis of ratios keeps its 1.
+    choices += [10.0 ** decades[decades % stride == 0] for stride in range(2, len(decades))]
+    fewest = 2 if high / low >= 10 else 3
+    inside = [_within(ticks, low, high) for ticks in choices]
+    for ticks in inside:
+        if fewest <= len(ticks) <= most:
+            return ticks
+    # Below about a decade equal steps read better than powers.
+    return _within(np.asarray(MaxNLocator(most - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)), low, high)
+
+
+def set_log_axis(ax: Axes, low: float, high: float, most: int = MOST) -> None:
+    """Make the vertical axis logarithmic with these ends and our ticks."""
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    ax.yaxis.set_major_locator(FixedLocator(log_ticks(low, high, most)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _within(ticks: npt.NDArray[np.float64], low: float, high: float) -> list[float]:
+    return [float(tick) for tick in ticks if low * (1 - _SLACK) <= tick <= high * (1 + _SLACK)]

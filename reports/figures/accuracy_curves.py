@@ -1,0 +1,203 @@
+"""Accuracy over training: one line per compression ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from burden_analysis.results.words import counted, listing, number, span
+from recorders.contract import InputError
+from reports.drawing.axes import note
+from reports.drawing.labels import End, label_ends, settle
+from reports.drawing.style import DOUBLE, LOOKS, SINGLE, Look, inches, style
+from reports.figures.base import Figure
+from reports.figures.curves import SUMMARY_SEEDS, complete
+from reports.figures.words import left_out
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+_ROW, _MARGIN = 38.0, 16.0  # mm
+_MOST = 6  # panels side by side, and above each other
+_RUN, _FEW, _BOLD = 0.35, 0.6, 1.3  # line widths in pt
+# The baseline is black and solid; dashes tell neighbouring ratios apart where colours do not.
+_RATIOS = (
+    Look("#000000", (0, ())),
+    Look(LOOKS["iterative"].colour, (0, (4.0, 1.2))),
+    Look(LOOKS["optimal"].colour, (0, (4.0, 1.2, 1.0, 1.2))),
+    Look(LOOKS["random"].colour, (0, (1.0, 1.2))),
+    Look("#CC79A7", (0, (6.0, 2.0))),
+    Look("#E69F00", (0, (2.0, 1.0))),
+)
+
+
+@dataclass(frozen=True)
+class AccuracyCurves(Figure):
+    """Accuracy over training with the numbers in it and the words about it; attributes as of `Figure`."""
+
+    stem: ClassVar[str] = "training"
+
+
+def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
+    """Draw held-out accuracy over epochs: a column per sparsity, a row per length of training, a line per ratio.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned, with a coordinate ``compression`` on ``run``.
+
+    Returns
+    -------
+    AccuracyCurves
+        The figure, its numbers, its caption and its text alternative.
+
+    Raises
+    ------
+    InputError
+        No complete run was ever evaluated; more sparsities, lengths or ratios than can be told apart.
+    """
+    data = _numbers(complete(dataset, np.unique(dataset["strategy"].to_numpy().astype(str)).tolist()))
+    if data.empty:
+        raise InputError("no complete run has an accuracy: there is nothing to draw over training")
+    for what, name, most in (
+        ("sparsities", "sparsity", _MOST),
+        ("lengths of training", "length", _MOST),
+        ("ratios", "ratio", len(_RATIOS)),
+    ):
+        if len(levels := np.unique(data[name])) > most:
+            raise InputError(
+                f"{len(levels)} {what} ({listing(map(number, levels))}) do not fit the {most} that one page can tell "
+                "apart: select some runs first, as dataset.isel(run=...)"
+            )
+    return AccuracyCurves(
+        figure=_draw(data), data=data, caption=_caption(data, dataset), description=_description(data)
+    )
+
+
+def _numbers(runs: xr.Dataset) -> pd.DataFrame:
+    """One row per evaluation of a run, and per mean over the runs of a line, in per cent."""
+    accuracy = 100 * runs["accuracy"].transpose("run", "record").to_numpy().astype(float)
+    at, when = np.nonzero(np.isfinite(accuracy))
+    epoch = runs["epoch"].to_numpy().astype(float)
+    found = pd.DataFrame(
+        {
+            "sparsity": runs["sparsity"].to_numpy()[at],
+            "ratio": runs["compression"].to_numpy()[at],
+            "run": [_name(runs, k) for k in at],
+            "epoch": epoch[when],
+            "value": accuracy[at, when],
+        }
+    ).dropna()
+    found.insert(0, "length", found.groupby("run")["epoch"].transform("max").round(6))
+    line = ["length", "sparsity", "ratio"]
+    n = found.groupby(line)["run"].transform("nunique")
+    grouped = found.assign(n=n).groupby([*line, "epoch"])
+    # Only where every run was evaluated: else the mean jumps where a run leaves it.
+    means = grouped["value"].mean()[grouped["value"].count() == grouped["n"].first()].reset_index()
+    return pd.concat([found.assign(quantity="run"), means.assign(quantity="mean", run="")], ignore_index=True)
+
+
+def _name(runs: xr.Dataset, k: Any) -> str:
+    return f"{runs['recording'].to_numpy()[k]}/{runs['run_id'].to_numpy()[k]}"
+
+
+def _draw(data: pd.DataFrame) -> MatplotlibFigure:
+    lengths, sparsities, ratios = (np.unique(data[name]) for name in ("length", "sparsity", "ratio"))
+    look: dict[Any, Look] = dict(zip(ratios.tolist(), _RATIOS, strict=False))
+    with style():
+        figure = MatplotlibFigure(
+            figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(_MARGIN + _ROW * len(lengths))),
+            layout=ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=0.02, hspace=0.0),
+        )
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(len(lengths), len(sparsities), squeeze=False, sharex="row", sharey=True)
+        labels = []
+        for row, length in zip(grid, lengths, strict=True):
+            for ax, sparsity in zip(row, sparsities, strict=True):
+                here = data[(data["length"] == length) & (data["sparsity"] == sparsity)]
+                _lines(ax, here, look)
+                n = here[here["quantity"] == "run"].groupby("ratio")["run"].nunique()
+                ax.set_title(f"sparsity {number(sparsity)}\nn = {span(map(int, n))}", linespacing=1.3)
+            last = data[(data["length"] == length) & (data["sparsity"] == sparsities[-1])]
+            labels.append((row[-1], label_ends(row[-1], _ends(last, look))))
+            row[0].set_ylabel("held-out accuracy (%)")
+            row[0].set_xlim(0.0, length)
+            row[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            row[0].yaxis.set_major_locator(MaxNLocator(5))
+            row[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 9))))
+        figure.supxlabel("epochs", fontsize=6.0)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # final: every format and every save has the same layout
+        for ax, annotations in labels:
+            settle(ax, annotations)
+    return figure
+
+
+def _lines(ax: Axes, here: pd.DataFrame, look: dict[Any, Look]) -> None:
+    if here.empty:
+        note(ax, "no complete run")
+    for ratio, line in here.groupby("ratio"):
+        drawn = look[ratio]
+        runs = line[line["quantity"] == "run"]
+        names = runs["run"].unique()
+        many = len(names) >= SUMMARY_SEEDS
+        for _, run in runs.groupby("run"):
+            (curve,) = ax.plot(run["epoch"], run["value"], color=drawn.colour, linewidth=_RUN if many else _FEW)
+            if len(run) == 1:
+                curve.set(marker="o", markersize=2.0, clip_on=False)
+            curve.set(alpha=min(0.35, 3 / len(names))) if many else curve.set(linestyle=drawn.dash)
+        if many:
+            mean = line[line["quantity"] == "mean"]
+            ax.plot(mean["epoch"], mean["value"], color=drawn.colour, linestyle=drawn.dash, linewidth=_BOLD)
+
+
+def _ends(here: pd.DataFrame, look: dict[Any, Look]) -> list[End]:
+    means = here[here["quantity"] == "mean"]
+    ends = []
+    for ratio, line in means.groupby("ratio"):
+        last, drawn = line.iloc[-1], look[ratio]
+        ends.append(End(f"ratio {number(ratio)}", float(last["epoch"]), float(last["value"]), drawn.colour, drawn.ink))
+    return ends
+
+
+def _caption(data: pd.DataFrame, dataset: xr.Dataset) -> str:
+    runs = data[data["quantity"] == "run"]
+    n = runs.groupby(["length", "sparsity", "ratio"])["run"].nunique()
+    lengths = np.unique(data["length"])
+    rows = f", one row per length of training ({listing(map(number, lengths))} epochs)" if len(lengths) > 1 else ""
+    bold = (
+        f"bold lines: arithmetic mean over runs{'' if n.min() >= SUMMARY_SEEDS else ' where there are enough'}"
+        if n.max() >= SUMMARY_SEEDS
+        else f"fewer than {SUMMARY_SEEDS} runs per line: no mean is drawn"
+    )
+    return (
+        f"Held-out accuracy over training at compression {listing(map(number, np.unique(data['ratio'])))}, one column "
+        f"per sparsity{rows}. Thin lines: single runs, all settings and seeds (n = {span(map(int, n))}); {bold}. No "
+        "smoothing, no interval and no test in this figure. "
+        f"{left_out(dataset, np.unique(dataset['strategy'].to_numpy().astype(str)).tolist())}"
+    ).strip()
+
+
+def _description(data: pd.DataFrame) -> str:
+    means = data[data["quantity"] == "mean"]
+    told = []
+    for (length, sparsity), here in means.groupby(["length", "sparsity"]):
+        ends = listing(f"{_end(line):.2f} % at ratio {number(ratio)}" for ratio, line in here.groupby("ratio"))
+        told.append(f"{_where(length, sparsity)}: {ends}")
+    return f"Line charts over epochs. Mean accuracy ends at: {'; '.join(told)}."
+
+
+def _end(line: pd.DataFrame) -> float:
+    return float(line["value"].iloc[-1])
+
+
+def _where(length: Any, sparsity: Any) -> str:
+    return f"sparsity {number(sparsity)}, {counted(round(length), 'epoch')}"

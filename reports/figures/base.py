@@ -1,0 +1,141 @@
+"""What every figure is: drawn, its numbers, its caption, and files written whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pandas as pd
+
+from burden_analysis.results.words import listing, number
+from recorders.contract import InputError, unknown_name
+from reports.drawing.style import style
+from reports.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+FORMATS = ("pdf", "svg", "png")
+MOST_COLUMNS = 6
+ORDER = ("iterative", "optimal", "random")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure with the numbers in it and the words about it.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure, at its final size.
+    data : pandas.DataFrame
+        Every plotted number, one per row.
+    caption : str
+        What is shown, generated from the numbers.
+    description : str
+        The text alternative: where every curve ends.
+    """
+
+    figure: MatplotlibFigure
+    data: pd.DataFrame
+    caption: str
+    description: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write the figure; the suffix decides the format, and the same numbers give the same bytes.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.pdf``, ``.svg`` or ``.png``.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        path = Path(path)
+        kind = path.suffix.removeprefix(".").lower()
+        if kind not in FORMATS:
+            raise unknown_name("figure format", kind or path.name, FORMATS)
+        return write_whole(path, self.render(kind))
+
+    stem: ClassVar[str] = "figure2"
+
+    def save_all(self, folder: str | Path, stem: str | None = None) -> list[Path]:
+        """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Created when missing.
+        stem : str, optional
+            File name without suffix; by default the class's `stem`.
+
+        Returns
+        -------
+        list of Path
+            The files written.
+        """
+        stem = stem or self.stem
+        base = Path(folder) / stem
+        saved = [self.save(base.with_name(f"{stem}.{kind}")) for kind in FORMATS]
+        saved.append(write_whole(base.with_name(f"{stem}.csv"), self.data.to_csv(index=False, lineterminator="\n")))
+        saved.append(write_whole(base.with_name(f"{stem}.txt"), self.caption + "\n"))
+        return saved
+
+    def render(self, kind: str) -> bytes:
+        """Render the figure in one of `FORMATS`."""
+        # No dates, and nothing in an SVG that points outside.
+        metadata: dict[str, dict[str, str | None]] = {
+            "pdf": {"CreationDate": None},
+            "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+            "png": {},
+        }
+        buffer = BytesIO()
+        with style():
+            self.figure.savefig(buffer, format=kind, metadata=metadata[kind])
+        return buffer.getvalue()
+
+
+def check_columns(sparsities: Sequence[float]) -> None:
+    """Refuse more sparsities than columns fit a page."""
+    if len(sparsities) > MOST_COLUMNS:
+        raise InputError(
+            f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
+            f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
+        )
+
+
+def drawn_order(dataset: xr.Dataset) -> list[str]:
+    """Strategies that are drawn unless others are named.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned.
+
+    Returns
+    -------
+    list of str
+        Those of the study's claim in its order, then every other that prunes; ``dense`` where there is nothing else.
+    """
+    known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str).tolist()))
+    pruned = [name for name in known if name not in (*ORDER, "dense")]
+    return [name for name in ORDER if name in known] + pruned or known
+
+
+def check_one_run_each(dataset: xr.Dataset) -> None:
+    """Refuse two runs of the same strategy, sparsity and seed."""
+    runs = pd.DataFrame({name: dataset[name].to_numpy() for name in ("run_id", "strategy", "sparsity", "seed")})
+    twins = runs[runs.duplicated(["strategy", "sparsity", "seed"], keep=False)]
+    if len(twins):
+        names = listing(twins.sort_values(["strategy", "sparsity", "seed"])["run_id"].iloc[:2])
+        raise InputError(
+            f"{names} have the same strategy, sparsity and seed: keep one of them, as dataset.isel(run=[...])"
+        )

@@ -1,0 +1,1 @@
+"""The burden of mask updates."""

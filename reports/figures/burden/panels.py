@@ -1,0 +1,195 @@
+"""Drawing the panels of the burden figure from its tidy numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from burden_analysis.results.words import number
+from reports.drawing.axes import note, schedule, set_step_axis, title
+from reports.drawing.labels import End, label_ends, settle
+from reports.drawing.style import DOUBLE, GREY, SINGLE, Look, inches, looks, style
+from reports.drawing.ticks import set_log_axis
+from reports.figures.burden.numbers import LEVELS, SPLIT
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+HEIGHT = 160.0  # mm
+COMPENSATION, COVARIANCE = Look("#E69F00", (0, (5.0, 1.0, 1.0, 1.0))), Look("#56B4E9", (0, ()))
+HATCH = "////////"  # tells the covariance apart without its colour
+SHADE = "#D9D9D9"  # of the area of fit
+FIT, NEW_FIT = Look("#595959", (0, (2.0, 1.0))), Look("#CC79A7", (0, ()))
+LINES = {"new_fit": ("new fit", NEW_FIT), "fit": ("fit", FIT), "compensation": ("compensation", COMPENSATION)}
+
+_SCHEDULE, _TERMS, _SHARES, _LOADS = 0.3, 1.25, 1.25, 2.55  # relative heights; all loads share the last
+_FLOOR = 1e-4  # of the largest value; what is smaller leaves the log axis
+_EVERYWHERE = 3  # up to so many columns every panel names its parts; above, only the last
+
+Groups = dict["Hashable", "pd.DataFrame"]
+Floats = npt.NDArray[np.float64]
+
+
+def draw_burden(
+    data: pd.DataFrame,
+    strategy: str,
+    order: Sequence[str],
+    sparsities: Sequence[float],
+    seeds: pd.Series[int],
+    unit: str,
+) -> Figure:
+    """Draw the burden figure.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        From `reports.figures.burden.numbers.burden_numbers`.
+    strategy : str
+        Whose mask updates are decomposed.
+    order : sequence of str
+        Strategies whose load is shown, one row each.
+    sparsities : sequence of float
+        One column each.
+    seeds : pandas.Series
+        Probed runs by (sparsity, strategy).
+    unit : str
+        Label of the axis of loads.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        At its final size and layout.
+    """
+    keys = ["panel", "sparsity", "indicator", "quantity", "strategy"]
+    shared = data.assign(indicator=data["indicator"].where(data["panel"] != "load", "load"))
+    groups: Groups = dict(iter(shared.groupby(keys)))
+    look = looks(order)
+    with style():
+        figure = Figure(
+            figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(HEIGHT)),
+            layout=ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=0.0, hspace=0.0),
+        )
+        FigureCanvasAgg(figure)
+        heights = [_SCHEDULE, _TERMS, _SHARES, *([_LOADS / len(order)] * len(order))]
+        grid = figure.subplots(
+            len(heights), len(sparsities), squeeze=False, sharex=True, sharey="row", height_ratios=heights
+        )
+        for ax in grid[4:, 0]:  # loads are compared across strategies
+            ax.sharey(grid[3, 0])
+        set_step_axis(grid[-1][0], data, len(sparsities))
+        grid[0, 0].set_ylabel("sparsity", rotation=0.0, ha="right", va="center", color=GREY)
+        _set_axes(list(grid[1:, 0]), data, unit)
+        labels = []
+        for k, (column, sparsity) in enumerate(zip(grid.T, sparsities, strict=True)):
+            named = len(sparsities) <= _EVERYWHERE or k == len(sparsities) - 1
+            schedule(column[0], groups.get(("schedule", sparsity, "actual_sparsity", "actual sparsity", strategy)))
+            column[0].set_title(title(sparsity, seeds, order, len(sparsities)), linespacing=1.3)
+            for ax, drawer in zip(column[1:3], (_terms, _shares), strict=True):
+                ends = drawer(ax, groups, sparsity, strategy)
+                labels.append((ax, label_ends(ax, ends if named else [])))
+            for ax, name in zip(column[3:], order, strict=True):
+                ends = _loads(ax, groups, sparsity, name, look[name])
+                labels.append((ax, label_ends(ax, ends if named else [])))
+        figure.supxlabel("optimiser steps", fontsize=6.0)
+        figure.align_ylabels(grid[1:, 0])
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # final: every format and every save has the same layout
+        for ax in grid.flat:  # the solver's last digits vary, and an SVG names its clips by them
+            ax.set_position([round(float(edge), 6) for edge in ax.get_position().bounds])
+        for ax, annotations in labels:
+            settle(ax, annotations)
+        for letter, ax in zip("abc", grid[1:4, 0], strict=True):
+            figure.text(0.004, ax.get_position().y1, letter, fontsize=7.0, fontweight="bold", va="top", ha="left")
+    return figure
+
+
+def _terms(ax: Axes, groups: Groups, sparsity: float, strategy: str) -> list[End]:
+    drawn = groups.get(("terms", sparsity, "new_fit", "seed", strategy))
+    if drawn is None:
+        note(ax, "no probed run")
+        return []
+    for _, curve in drawn.groupby("seed"):
+        ax.plot(curve["step"], curve["value"], color=NEW_FIT.colour, linewidth=0.35, alpha=0.5)
+    ends = []
+    for term, (name, look) in LINES.items():
+        mean = groups[("terms", sparsity, term, "mean", strategy)]
+        mean = mean[mean["value"] >= ax.get_ylim()[0]]  # a log axis has no place for an update that changed nothing
+        if mean.empty:
+            continue
+        point = "." if len(mean) == 1 else None
+        ax.plot(mean["step"], mean["value"], color=look.colour, linestyle=look.dash, linewidth=0.9, marker=point)
+        last = mean.iloc[-1]
+        ends.append(End(name, float(last["step"]), float(last["value"]), look.colour, look.ink))
+    return ends
+
+
+def _shares(ax: Axes, groups: Groups, sparsity: float, strategy: str) -> list[End]:
+    found = {term: groups.get(("share", sparsity, term, "share", strategy)) for term in SPLIT}
+    fit, compensation, covariance = (None if f is None else f["value"].to_numpy(float) for f in found.values())
+    ax.axhline(0.0, color=GREY, linewidth=0.5)
+    if found["fit"] is None or fit is None or compensation is None or covariance is None:
+        note(ax, "no probed run")
+        return []
+    # An update is one event: a bar over the steps since the one before, not a slope between two of them.
+    edges = np.concatenate([[0.0], found["fit"]["step"].to_numpy(float)])
+    top = fit + compensation
+    base = np.where(covariance >= 0, top, 0.0)
+    ax.stairs(fit, edges, fill=True, color=SHADE, linewidth=0.0)
+    ax.stairs(top, edges, baseline=fit, fill=True, color=COMPENSATION.colour, linewidth=0.0)
+    hatched: dict[str, Any] = {"facecolor": "white", "edgecolor": COVARIANCE.colour, "hatch": HATCH, "linewidth": 0.0}
+    ax.stairs(base + covariance, edges, baseline=base, fill=True, **hatched)
+    heights = {"fit": fit[-1] / 2, "compensation": fit[-1] + compensation[-1] / 2}
+    heights["covariance"] = base[-1] + covariance[-1] / 2
+    inks = {"fit": Look(GREY, FIT.dash), "compensation": COMPENSATION, "covariance": COVARIANCE}
+    return [End(t, float(edges[-1]), float(heights[t]), inks[t].colour, inks[t].ink) for t in SPLIT]
+
+
+def _loads(ax: Axes, groups: Groups, sparsity: float, name: str, look: Look) -> list[End]:
+    asked = {f"quantile {level:g}": ("load", sparsity, "load", f"quantile {level:g}", name) for level in LEVELS}
+    found = {quantity: groups[key] for quantity, key in asked.items() if key in groups}
+    if not found:
+        note(ax, "no probed run")
+        return []
+    for low, high, alpha in ((0.05, 0.95, 0.18), (0.25, 0.75, 0.35)):
+        lower, upper = found[f"quantile {low:g}"], found[f"quantile {high:g}"]
+        ax.fill_between(lower["step"], lower["value"], upper["value"], color=look.colour, alpha=alpha, linewidth=0.0)
+    median = found["quantile 0.5"]
+    ax.plot(median["step"], median["value"], color=look.colour, linestyle=look.dash, linewidth=0.9)
+    last = median.iloc[-1]
+    return [End(name, float(last["step"]), float(last["value"]), look.colour, look.ink)]
+
+
+def _set_axes(axes: Sequence[Axes], data: pd.DataFrame, unit: str) -> None:
+    terms, shares, *loads = axes
+    terms.set_ylabel("squared norm")
+    drawn = data[(data["panel"] == "terms") & data["indicator"].isin(LINES) & (data["quantity"] != "seed")]
+    values = np.concatenate([drawn["value"].to_numpy(float), _seeds(data, "new_fit")])
+    values = values[values > _FLOOR * values.max(initial=0.0)]
+    if values.size:
+        pad = max(values.max() / values.min(), 1.1) ** 0.04
+        set_log_axis(terms, values.min() / pad, values.max() * pad, most=4)
+    shares.set_ylabel("share of\nall three terms")
+    negative = data.loc[(data["panel"] == "share") & (data["value"] < 0), "value"].to_numpy(float)
+    shares.set_ylim(1.08 * min(-0.05, float(negative.min(initial=0.0))), 1.02)
+    shares.yaxis.set_major_locator(MaxNLocator(4))
+    shares.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    for ax in loads:
+        ax.yaxis.set_major_locator(MaxNLocator(4))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    loads[len(loads) // 2].set_ylabel(unit)
+    values = data.loc[data["panel"] == "load", "value"].to_numpy(float)
+    if values.size:
+        loads[0].set_ylim(0.0, 1.04 * max(float(values.max()), 1e-9))
+
+
+def _seeds(data: pd.DataFrame, term: str) -> Floats:
+    return data.loc[(data["indicator"] == term) & (data["quantity"] == "seed"), "value"].to_numpy(float)

@@ -1,0 +1,1 @@
+"""Accuracy differences by compression."""

@@ -1,0 +1,129 @@
+"""The claims of a study as blocks of the report: outcome, sentence, and where the evidence is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from burden_analysis.claims.robustness import NOT_JUDGED
+from reports.pages.page import tests_table, tone
+from reports.pages.sensitivity import place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from burden_analysis import Claims, Comparison
+    from burden_analysis.claims.check import Claim
+    from reports.tables.table import Table
+
+_OWN = "this study"
+
+
+def claim_blocks(claims: Claims | None, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Make one block per claim.
+
+    Parameters
+    ----------
+    claims : Claims or None
+        From `burden_analysis.check_claims`.
+    comparisons : sequence of Comparison
+        Those the report shows; the tests of a claim that is one of them are shown there.
+
+    Returns
+    -------
+    list of dict
+        Empty without claims.
+    """
+    return [_block(claim, comparisons) for claim in claims.claims] if claims else []
+
+
+def claim_tests(claims: Claims | None, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Tables of the tests behind the claims, without those that a comparison of the report shows already.
+
+    Parameters
+    ----------
+    claims : Claims or None
+        From `burden_analysis.check_claims`.
+    comparisons : sequence of Comparison
+        Those the report shows.
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``folded`` and ``table``.
+    """
+    judged = [claim for claim in claims.claims if "headline" in claim.evidence] if claims else []
+    own = [claim for claim in judged if _compared(claim, comparisons) is None]
+    return [
+        {"id": f"tests-{claim.name}", "folded": f"Tests behind claim {claim.name}", "table": _tests(claim)}
+        for claim in own
+    ]
+
+
+def claim_facts(claims: Claims | None) -> dict[str, Any]:
+    """Collect claims with their evidence for the twin, without what stands elsewhere.
+
+    Outcomes under other definitions are the twin's ``sensitivity``; the published accuracies ship with the package.
+
+    Parameters
+    ----------
+    claims : Claims or None
+        From `burden_analysis.check_claims`.
+
+    Returns
+    -------
+    dict
+        By name of the claim.
+    """
+    facts: dict[str, Any] = json.loads(claims.to_json()) if claims else {}
+    for fact in facts.values():
+        fact["evidence"].pop("robustness", None)
+        fact["evidence"].get("headline", {}).pop("differences", None)
+    return facts
+
+
+def _block(claim: Claim, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    source = claim.evidence.get("source", _OWN)
+    return {
+        "name": claim.name,
+        "heading": f"Claim {claim.name}" if source == _OWN else f"Claim {claim.name}, about the published tables",
+        "outcome": NOT_JUDGED if claim.outcome is None else claim.outcome.value,
+        "tone": "open" if claim.outcome is None else tone(claim.outcome),
+        "summary": claim.summary,
+        "source": "" if source == _OWN else f"Judged on the {source}, not on the runs of this study.",
+        "tested": claim.tested,
+        "links": _links(claim, comparisons),
+    }
+
+
+def _links(claim: Claim, comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
+    links = []
+    if "headline" in claim.evidence:
+        compared = _compared(claim, comparisons)
+        at = f"tests-{claim.name}" if compared is None else f"tests-table-{compared}"
+        links.append({"id": at, "text": f"every test of {claim.name}"})
+    if "robustness" in claim.evidence:
+        links.append({"id": place(claim), "text": f"{claim.name} under every definition"})
+    return links
+
+
+def _compared(claim: Claim, comparisons: Sequence[Comparison]) -> int | None:
+    """Which comparison of the report is the claim's own, counted from 1."""
+    asked = claim.evidence["headline"]
+    names = ("by", "indicator", "window", "scale", "alpha", "order")
+    for number, comparison in enumerate(comparisons, start=1):
+        found = {name: getattr(comparison, name) for name in names} | {"order": list(comparison.order)}
+        if all(name in asked and asked[name] == found[name] for name in names):
+            return number
+    return None
+
+
+def _tests(claim: Claim) -> Table:
+    headline = claim.evidence["headline"]
+    table = pd.DataFrame(headline["table"])
+    if "unit" not in table:
+        return tests_table(table, f"Every test of {claim.name}, {headline['indicator']}")
+    judged = table[table["unit"] == headline["unit"]].drop(columns="unit")
+    return tests_table(judged, f"Every test of {claim.name} over {headline['unit']}s, {claim.evidence['source']}")

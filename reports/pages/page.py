@@ -1,0 +1,145 @@
+"""What every report page is made of: templates, figures and tests fit for HTML, and a twin in strict JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from burden_analysis.results.words import number
+from reports.drawing.style import SINGLE, inches
+from reports.files import write_whole
+from reports.tables.table import Table, as_text, cell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from reports.figures.base import Figure
+
+
+def write_page(template: str, context: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``report.html`` and its twin ``report.json``.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template of the page.
+    context : mapping
+        What the template shows.
+    facts : mapping
+        What the twin holds; NaN becomes null.
+    folder : Path
+        Created when missing.
+
+    Returns
+    -------
+    Path
+        The HTML file.
+    """
+    write_whole(folder / "report.json", json.dumps(plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    templates = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return write_whole(folder / "report.html", templates.get_template(template).render(context))
+
+
+def figure_parts(figures: Sequence[Figure], first: int = 1) -> list[dict[str, Any]]:
+    """Make figures fit for the page: inline SVG with a text alternative, and a caption, numbered from `first`."""
+    parts = []
+    for k, figure in enumerate(figures, start=first):
+        svg = inline(figure.render("svg").decode(), f"figure{k}", f"Figure {k}", figure.description)
+        narrow = figure.figure.get_figwidth() <= inches(SINGLE)
+        parts.append({"number": k, "svg": Markup(svg), "caption": figure.caption, "narrow": narrow})
+    return parts
+
+
+def figure_facts(figures: Sequence[Figure]) -> list[dict[str, str]]:
+    """Caption and text alternative of figures, for the twin."""
+    return [{"caption": figure.caption, "description": figure.description} for figure in figures]
+
+
+def tests_table(tests: pd.DataFrame, caption: str) -> Table:
+    """Print tests: what is read together stands together, estimate and interval, test and method.
+
+    Parameters
+    ----------
+    tests : pandas.DataFrame
+        With columns ``test``, ``method``, ``effect``, ``ci_low`` and ``ci_high`` among others.
+    caption : str
+        What they test.
+
+    Returns
+    -------
+    Table
+        One row per test.
+    """
+    table = tests.copy()
+    table["test"] = table["test"] + " (" + table.pop("method") + ")"
+    intervals = zip(table["effect"], table.pop("ci_low"), table.pop("ci_high"), strict=True)
+    table["effect"] = [
+        cell(effect) if pd.isna(low) and pd.isna(high) else f"{number(effect)} [{number(low)}, {number(high)}]"
+        for effect, low, high in intervals
+    ]
+    return as_text(table, caption)
+
+
+def tone(outcome: object) -> str:
+    """Class of an outcome's colour; the words are always printed beside it."""
+    return str(outcome).split(" ", 1)[0]
+
+
+def plain(value: Any) -> Any:
+    """Reduce a value to what strict JSON can hold: NaN and infinities become null, the rest text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def inline(svg: str, name: str, title: str, description: str) -> str:
+    """Make an SVG file fit to stand in HTML: no prolog, its own ids and styles, a title and a description.
+
+    Parameters
+    ----------
+    svg : str
+        The file, as matplotlib writes it.
+    name : str
+        Prefix of all ids; unique in the page.
+    title, description : str
+        What screen readers say.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    element = svg[svg.index("<svg") :]
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = re.sub(r'href="#', f'href="#{name}-', element)
+    element = element.replace("url(#", f"url(#{name}-")
+    # A bare `*` would style the whole page.
+    element = element.replace("*{", f"#{name} *{{")
+    root, rest = element.split(">", 1)
+    return (
+        f'{root} id="{name}" role="img" aria-labelledby="{name}-title {name}-description">'
+        f'<title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-description">{escape(description)}</desc>{rest}'
+    )

@@ -1,0 +1,155 @@
+"""The report: one self-contained HTML file, and the same facts as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from burden_analysis.indicators.mask_updates import probed
+from burden_analysis.results.words import capitalised, listing, number
+from reports.figures.base import MOST_COLUMNS, Figure, drawn_order
+from reports.figures.burden.figure import burden_figures
+from reports.figures.burden.words import STATIC, UNPROBED
+from reports.figures.fig2.figure import figure2
+from reports.figures.words import words
+from reports.pages.claims import claim_blocks, claim_facts, claim_tests
+from reports.pages.page import figure_facts, figure_parts, tests_table, tone, write_page
+from reports.pages.sensitivity import sensitivity_facts, sensitivity_matrices
+from reports.tables.burden import burden_table
+from reports.tables.provenance import provenance
+from reports.tables.runs import accuracy_matrix, design_matrix, missing_list, run_list, summary
+from reports.tables.table import Table, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from burden_analysis import Claims, Comparison
+
+
+def write_report(
+    dataset: xr.Dataset,
+    comparisons: Sequence[Comparison],
+    folder: str | Path,
+    *,
+    command: str,
+    claims: Claims | None = None,
+    figures: Sequence[Figure] | None = None,
+    burden: Sequence[Figure] | None = None,
+) -> Path:
+    """Write ``report.html`` and its twin ``report.json``.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned.
+    comparisons : sequence of Comparison
+        Their verdicts come first, after those of the claims.
+    folder : str or Path
+        Created when missing.
+    command : str
+        The exact command that makes this report again.
+    claims : Claims, optional
+        From `burden_analysis.check_claims`: a verdict per claim, and the verdicts under every definition.
+    figures : sequence of Figure, optional
+        Figures to show; Figure 2 of the study by default.
+    burden : sequence of Figure, optional
+        Figures of the section on the burden of mask updates; `burden_figure` of a probed study by default.
+
+    Returns
+    -------
+    Path
+        The HTML file.
+    """
+    shown = default_figures(dataset) if figures is None else list(figures)
+    more = burden_figures(dataset) if burden is None else list(burden)
+    table = burden_table(dataset)
+    runs = run_list(dataset)
+    context = {
+        "title": f"Report on the study {listing(dataset.attrs['recordings'])}",
+        "summary": summary(runs),
+        "claims": claim_blocks(claims, comparisons),
+        "outcomes": _outcomes(comparisons),
+        "verdicts": [_verdict(comparison) for comparison in comparisons],
+        "figures": figure_parts(shown),
+        "burden": {
+            "figures": figure_parts(more, 1 + len(shown)),
+            "table": table,
+            "absent": "" if more or table else STATIC if probed(dataset) else UNPROBED,
+        },
+        "design": design_matrix(runs),
+        "missing": missing_list(runs),
+        "tests": [tests_table(c.table, f"Every test: {_subject(c)}") for c in comparisons],
+        "claim_tests": claim_tests(claims, comparisons),
+        "sensitivity": sensitivity_matrices(claims),
+        "accuracy": accuracy_matrix(runs),
+        "runs": as_text(runs, "Every run"),
+        "provenance": list(provenance(dataset.attrs["recordings"])),
+        "command": command,
+    }
+    facts = {
+        "title": context["title"],
+        "summary": context["summary"],
+        "claims": claim_facts(claims),
+        "sensitivity": sensitivity_facts(claims),
+        "comparisons": [json.loads(comparison.to_json()) for comparison in comparisons],
+        "figures": figure_facts(shown),
+        "burden": {
+            "figures": figure_facts(more),
+            "table": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
+        },
+        "runs": runs.to_dict(orient="records"),
+        "recordings": dataset.attrs["recordings"],
+        "command": command,
+    }
+    return write_page("report.html.j2", context, facts, Path(folder))
+
+
+def default_figures(dataset: xr.Dataset) -> list[Figure]:
+    """Draw Figure 2 of a study, on as many pages as its sparsities need.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned.
+
+    Returns
+    -------
+    list of Figure
+        One per six sparsities, of the strategies of `drawn_order`.
+    """
+    strategy, sparsity, order = dataset["strategy"].to_numpy(), dataset["sparsity"].to_numpy(), drawn_order(dataset)
+    wanted = np.isin(strategy, order)
+    levels = np.unique(sparsity[wanted])
+    pages = [levels[k : k + MOST_COLUMNS] for k in range(0, levels.size, MOST_COLUMNS)]
+    # Runs of other strategies stay, for the caption to name them.
+    chosen = [np.flatnonzero(~wanted | np.isin(sparsity, page)) for page in pages]
+    return [figure2(dataset.isel(run=runs), order=order) for runs in chosen]
+
+
+def _across(comparison: Comparison) -> str:
+    return "strategies" if comparison.by == "strategy" else "sparsities"
+
+
+def _subject(comparison: Comparison) -> str:
+    return f"{words(comparison.indicator)}, across {_across(comparison)}"
+
+
+def _outcomes(comparisons: Sequence[Comparison]) -> Table:
+    rows = tuple((c.indicator, _across(c), str(c.outcome), str(len(c.seeds))) for c in comparisons)
+    columns = ("indicator", "across", "outcome", "seeds")
+    return Table("Outcome of every comparison", columns, rows, (False, False, False, True))
+
+
+def _verdict(comparison: Comparison) -> dict[str, str]:
+    return {
+        "subject": capitalised(_subject(comparison)),
+        "outcome": str(comparison.outcome),
+        "tone": tone(comparison.outcome),
+        "verdict": comparison.verdict,
+        "terms": f"Indicator {comparison.indicator}; α = {number(comparison.alpha)}.",
+    }

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from burden_analysis.cli.main import main
+
+Burden = Callable[..., tuple[int, str, str]]
+SMALL = ("--hidden", "12", "8", "--epochs", "2", "--interval", "4", "--sparsities", "0.5", "0.8", "--seeds", "0", "1")
+
+
+@pytest.fixture
+def burden(capsys: pytest.CaptureFixture[str]) -> Burden:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reproduce") / "results"
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "burden_analysis.cli",
+        "reproduce",
+        "fig2",
+        "--out",
+        str(folder),
+        *SMALL,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"wrote {folder / 'report.html'}\n"
+    assert len(done.stderr.splitlines()) == 12  # one plain line a run, no bar
+    return folder
+
+
+def test_reproduce_leaves_store_figure_and_report(results: Path) -> None:
+    names = {p.name for p in results.iterdir()}
+    figures = {f"{stem}.{suffix}" for stem in ("figure2", "burden") for suffix in ("pdf", "svg", "png", "csv", "txt")}
+    assert names == {"study.zarr", "report.html", "report.json", "sensitivity.csv", *figures}
+    report = json.loads((results / "report.json").read_text())
+    assert "reproduce fig2" in json.dumps(report)
+
+
+def test_the_report_judges_what_burden_claims_judges(burden: Burden, results: Path) -> None:
+    code, out, _ = burden("claims", results / "study.zarr", "--published", "--json")
+    assert code == 0
+    report = json.loads((results / "report.json").read_text())
+    claims = json.loads(out)
+    assert {name: c["sentence"] for name, c in report["claims"].items()} == {
+        n: c["sentence"] for n, c in claims.items()
+    }
+    rows = (results / "sensitivity.csv").read_text().splitlines()
+    assert rows[0] == "claim,indicator,window,scale,dropped,outcome,p,n,reason"
+    assert len(rows) - 1 == sum(len(claims[name]["evidence"]["robustness"]["table"]) for name in ("C1", "C2"))
+
+
+def test_show_lists_every_run(burden: Burden, results: Path) -> None:
+    code, out, _ = burden("show", results / "study.zarr")
+    assert code == 0
+    assert out.count("complete") == 12
+    assert "12 of 12 runs finished" in out
+
+
+def test_compare_prints_a_table_a_verdict_or_json(burden: Burden, results: Path) -> None:
+    code, out, _ = burden("compare", results / "study.zarr", "--indicator", "gradient_norm")
+    assert code == 0
+    assert "gradient_norm" in out
+    code, out, _ = burden("compare", results / "study.zarr", "--by", "sparsity", "--json")
+    assert code == 0
+    assert json.loads(out)["by"] == "sparsity"
+
+
+def test_compare_judges_the_published_accuracies(burden: Burden) -> None:
+    code, out, _ = burden("compare", "--by", "compression", "--published")
+    assert code == 0
+    assert "Not supported (could have been seen): that compressing the input" in out
+    assert "stable blocks            each ratio    0.8" in out
+    code, out, _ = burden("compare", "--by", "compression", "--published", "--json")
+    content = json.loads(out)
+    assert (code, content["by"], len(content["differences"])) == (0, "compression", 640)
+
+
+def test_compare_by_compression_needs_runs_with_one(burden: Burden, results: Path) -> None:
+    code, _, err = burden("compare", results / "study.zarr", "--by", "compression")
+    assert (code, "has no coordinate 'compression'" in err, len(err.splitlines())) == (2, True, 1)
+    code, _, err = burden("compare", results / "study.zarr", "--by", "compression", "--published")
+    assert (code, "pass either --published or a store" in err) == (2, True)
+
+
+def test_figure_takes_its_format_from_the_suffix(burden: Burden, results: Path, tmp_path: Path) -> None:
+    for suffix, head in (("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")):
+        code, out, _ = burden("figure", results / "study.zarr", "--out", tmp_path / f"f.{suffix}")
+        assert code == 0
+        assert (tmp_path / f"f.{suffix}").read_bytes().startswith(head)
+        assert "n = 2" in out  # the caption
+    code, _, err = burden("figure", results / "study.zarr", "--out", tmp_path / "f.pdf")
+    assert (code, "exists: choose another --out, or pass --overwrite" in err) == (2, True)
+    code, _, err = burden("figure", results / "study.zarr", "--out", tmp_path / "f.gif")
+    assert (code, "gif" in err, len(err.splitlines())) == (2, True, 1)
+    code, out, _ = burden("figure", results / "study.zarr", "--out", tmp_path / "g.svg", "--order", "random", "optimal")
+    assert (code, "ratio of optimal to random" in out, "Not drawn: iterative." in out) == (0, True, True)
+    code, _, err = burden("figure", results / "study.zarr", "--out", tmp_path / "h.svg", "--order", "mine")
+    assert (code, "no run of mine in the study" in err, len(err.splitlines())) == (2, True, 1)
+
+
+def test_report_does_not_write_into_a_used_folder(burden: Burden, results: Path, tmp_path: Path) -> None:
+    code, _, err = burden("report", results / "study.zarr", "--out", results)
+    assert (code, "holds files: choose another --out, or pass --overwrite" in err) == (2, True)
+    code, out, _ = burden("report", results / "study.zarr", "--out", tmp_path / "new")
+    assert (code, out) == (0, f"wrote {tmp_path / 'new' / 'report.html'}\n")
+
+
+def test_a_finished_study_is_not_trained_again(burden: Burden, results: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (results / "study.zarr").rglob("*")}
+    code, _, err = burden("record", "fig2", "--out", results / "study.zarr", *SMALL)
+    assert code == 0
+    assert err == "12 of 12 runs are finished already\n"
+    after = {p: p.stat().st_mtime_ns for p in (results / "study.zarr").rglob("*") if "fig2" in p.parts}
+    assert {p: t for p, t in before.items() if "fig2" in p.parts} == after
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Path) -> None:
+    code, out, _ = burden("record", "fig2", "--dry-run", "--seeds", "0", "--sparsities", "0.9", "--out", tmp_path / "s")
+    assert code == 0
+    *plan, total = out.splitlines()
+    assert plan == [
+        "iterative-s0.9-seed0",
+        "random-s0.9-seed0",
+        "optimal-s0.9-seed0  (after iterative-s0.9-seed0)",
+        f"3 runs of 720 steps, 45 records each, into {tmp_path / 's'} as fig2",
+    ]
+    assert re.fullmatch(r"3 runs in all: about \d+ \w+ of training .*, at most \d+ MB in the store", total)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recrod"], "unknown command 'recrod': choose from .*; did you mean 'record'?"),
+        (["record", "fgi2"], "unknown study 'fgi2': choose from fig2, tables; did you mean 'fig2'?"),
+        (["record"], "study"),
+        (["record", "fig2", "--strategies", "iteratve"], "did you mean 'iterative'?"),
+        (["record", "fig2", "--sparsities", "1.0"], r"sparsity 1 is outside \[0, 1\)"),
+        (["record", "fig2", "--data", "mnits"], "unknown data set 'mnits': .*did you mean 'mnist'?"),
+        (["record", "fig2", "--epohcs", "3"], "--epohcs.*--epochs"),
+        (["record", "fig2", "--epochs", "three"], "three"),
+        (["record", "fig2", "--config", "none.yaml"], "cannot read none.yaml"),
+        (["record", "fig2", "--device", "tpu0"], "device 'tpu0'"),
+        (["record", "fig2", "--workers", "0"], "workers must be positive"),
+        (["record", "fig2", "--sparsities", "0.9999"], "sparsity 0.9999 empties layer 'output.weight'"),
+        (["record", "fig2", "--probe-size", "0"], "probe_size must be positive, got 0: probe_every 0 measures"),
+        (["show", "nothing.zarr"], "nothing.zarr"),
+        (["compare"], "needs a STORE, or --by compression --published"),
+        (["compare", "study.zarr", "--by", "sparsity", "--order", "random", "iterative"], "--order names strategies"),
+        (["compare", "--published"], "pass --by compression with --published"),
+        (["compare", "--by", "compression", "--published", "--window", "0.5"], "--window do not apply"),
+        (["record", "fig2", "--out", "/proc/nowhere/s.zarr"], "cannot write to /proc/nowhere"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    burden: Burden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = burden(*arguments)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("burden: ")
+    assert re.search(message, err), err
+    assert not [p for p in tmp_path.rglob("*") if p.name != "zarr.json" and p.name != "study.zarr"]
+
+
+def test_wrong_names_inside_a_store_are_one_line(burden: Burden, results: Path) -> None:
+    code, _, err = burden("compare", results / "study.zarr", "--indicator", "gradient_nrom")
+    assert code == 2
+    assert "did you mean 'gradient_norm'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_foreign_or_newer_store_is_refused(burden: Burden, tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "foreign", mode="w", zarr_format=3)
+    zarr.open_group(tmp_path / "newer", mode="w", zarr_format=3, attributes={"burden_schema": 2})
+    for name, message in (("foreign", "foreign"), ("newer", "schema 2")):
+        for command in (["show", tmp_path / name], ["record", "fig2", "--out", tmp_path / name]):
+            code, _, err = burden(*command)
+            assert (code, message in err, len(err.splitlines())) == (2, True, 1), err
+
+
+def test_an_output_folder_that_holds_something_else_is_refused(burden: Burden, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("ten years of work")
+    code, _, err = burden("reproduce", "fig2", "--out", tmp_path)
+    assert (code, "is no unfinished study of ours: choose another --out" in err) == (2, True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_diverged_run_is_exit_code_1_and_the_others_go_on(burden: Burden, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    arguments = (
+        "--seeds",
+        "0",
+        "--sparsities",
+        "0.5",
+        "--epochs",
+        "1",
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "1e38",
+        "--interval",
+        "10",
+    )
+    code, _, err = burden("record", "fig2", "--out", store, "--strategies", "random", "dense", *arguments)
+    assert code == 1
+    assert "run random-s0.5-seed0 diverged: loss or gradients are not finite" in err
+    assert "run dense-s0-seed0 diverged" in err
+    group = zarr.open_group(store / "fig2", mode="r")
+    assert np.asarray(group["records_written"][:]).tolist() == [2, 2]  # type: ignore[index]
+
+
+def test_help_imports_neither_torch_nor_the_rooms() -> None:
+    code = (
+        "import sys\nfrom burden_analysis.cli.main import main\n"
+        "try:\n    main(['record', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'zarr', 'xarray', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--sparsities" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(results: Path) -> None:
+    show = f'"{sys.executable}" -m burden_analysis.cli show "{results / "study.zarr"}"'
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {show} | true"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,67 @@
+"""What the documentation shows is run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from burden_analysis import open_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def snippet(page: str, about: str) -> str:
+    """Return the one Python block of a page that mentions something."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    [found] = [block for block in blocks if about in block]
+    return found
+
+
+def run(script: str, folder: Path, code: int = 0) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "script.py").write_text(script, encoding="utf-8")
+    command = [sys.executable, "-W", "error", "script.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+
+
+@pytest.mark.slow
+def test_a_network_of_your_own_is_studied(tmp_path: Path) -> None:
+    run(snippet("README.md", "record_study").replace("epochs=20", "epochs=8"), tmp_path)
+    study = open_study(tmp_path / "own.zarr")
+    assert sorted(set(study.strategy.values)) == ["gmp", "iterative"]
+    assert set(study.status.values) == {"complete"}
+
+
+@pytest.mark.slow
+def test_a_pruning_method_of_your_own_is_studied(tmp_path: Path) -> None:
+    run(snippet("docs/methods.md", "class RandomPruning").replace("epochs=20", "epochs=8"), tmp_path)
+    study = open_study(tmp_path / "own.zarr")
+    assert sorted(set(study.strategy.values)) == ["iterative", "shrinking"]
+    assert set(study.status.values) == {"complete"}
+    own = study.isel(run=study.strategy.values == "shrinking")
+    assert float(own.regrown.sum()) == 0
+    gone = own.pruned.sum(("update", "parameter")) / float(own.parameter_size.sum())
+    np.testing.assert_allclose(gone, own.sparsity, atol=1e-4)
+
+
+def test_a_killed_loop_of_your_own_goes_on(tmp_path: Path) -> None:
+    script = snippet("docs/recording.md", "steps_done")
+    doomed = script.replace(
+        "        optimizer.step()\n",
+        "        if recorder.step == 730:\n            import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        optimizer.step()\n",
+    )
+    run(script, tmp_path / "whole")
+    run(doomed, tmp_path / "killed", code=-9)
+    assert open_study(tmp_path / "killed" / "study.zarr").records_written.item() >= 12  # step 600, or later
+    run(script, tmp_path / "killed")
+    whole, killed = (open_study(tmp_path / name / "study.zarr") for name in ("whole", "killed"))
+    assert killed.status.item() == "complete"
+    xr.testing.assert_equal(whole, killed)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from burden_analysis import Comparison, compare_sparsities, compare_strategies
+from burden_analysis.results.families import FALLING, RISING, SLOPE
+from burden_analysis.statistics import page_trend
+from tests.burden_analysis.synthetic_comparison import in_memory
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return compare_strategies(in_memory(np.random.default_rng(0).normal(0, 1, (3, 3, 3))), scale="raw")
+
+
+def test_csv_reads_back_at_full_precision(comparison: Comparison) -> None:
+    back = pd.read_csv(io.StringIO(comparison.to_csv()))
+    pd.testing.assert_frame_equal(back, comparison.table, check_exact=True, check_dtype=False)
+
+
+def test_markdown_has_a_row_per_test(comparison: Comparison) -> None:
+    lines = comparison.to_markdown().splitlines()
+    assert len(lines) == 2 + len(comparison.table)
+    assert len({line.count("|") for line in lines}) == 1
+    assert "adjusted p" in lines[0]
+
+
+def test_latex_is_booktabs_with_everything_escaped(comparison: Comparison) -> None:
+    text = comparison.to_latex(caption="gradient_norm at 5 %", label="tab:c")
+    assert text.count("\\\\") == 1 + len(comparison.table)
+    for word in ("\\toprule", "\\bottomrule", "gradient\\_norm at 5 \\%", "\\label{tab:c}", "$\\times$", "optimal $-$"):
+        assert word in text
+    assert text.isascii()
+    assert "nan" not in text.lower()
+
+
+def test_a_notebook_shows_verdict_and_table(comparison: Comparison) -> None:
+    page = comparison._repr_html_()
+    assert "iterative &lt; optimal" in page
+    assert page.count("<tr") == 1 + len(comparison.table)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(1, 6),
+    st.sampled_from([-0.5, 0.0, 0.5]),
+    st.sampled_from([0.01, 0.5]),
+    st.integers(0, 99),
+    st.booleans(),
+)
+def test_words_about_sparsities_say_the_numbers(n: int, rise: float, noise: float, seed: int, gap: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, 1, 2)) + rise * np.arange(3)[:, None] + rng.normal(0, noise, (n, 3, 2))
+    if gap and n > 1:
+        values[0, 1, 0] = np.nan
+    c = compare_sparsities(in_memory(values))
+    rising, slopes, falling = (
+        c.table[c.table["family"] == name].set_index("scope") for name in (RISING, SLOPE, FALLING)
+    )
+    assert c.verdict.lower().startswith(c.outcome.value)
+    for k, strategy in enumerate(("iterative", "optimal")):
+        told = next(part for part in c.verdict.split("; ") if f"{strategy}: " in part).partition(f"{strategy}: ")[2]
+        full = values[np.isfinite(values[:, :, k]).all(axis=1), :, k]
+        assert rising.loc[strategy, "p"] == pytest.approx(page_trend(full).p)
+        slope = np.polyfit([0.7, 0.8, 0.9], full.T, 1)[0] * 0.1
+        assert slopes.loc[strategy, "effect"] == pytest.approx(10 ** slope.mean(), rel=1e-6)
+        assert f"+0.1 sparsity {slopes.loc[strategy, 'effect']:.3g}" in told
+        missing = n - len(full)
+        assert (
+            f"{len(full)} seed{'' if len(full) == 1 else 's'}, {missing} seed{'' if missing == 1 else 's'} inc" in told
+        )
+        falls = len(full) > 1 and falling.loc[strategy, "p_adjusted"] <= 0.05
+        assert told.startswith("significant fall") == falls
+        if len(full) > 1 and not falls:
+            assert told.startswith("significant (") == (rising.loc[strategy, "p_adjusted"] <= 0.05)
+        assert ("no inference is possible" in told) == (len(full) == 1)
+    assert (c.outcome == "contradicted") == bool((falling["p_adjusted"] <= 0.05).any())
+    if c.outcome == "supported":
+        assert (rising["p_adjusted"] <= 0.05).all()
+    assert f"{len(c.excluded)} left out" in c.verdict or not c.excluded

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from burden_analysis import missing_runs, open_study
+from burden_analysis.study import recording as recording_module
+from recorders.contract import InputError
+from tests.burden_analysis.synthetic import grid, write_recording, write_root
+
+
+def test_one_complete_recording_reads_as_written(store: Path) -> None:
+    written = write_recording(store, grid(2))
+    ds = open_study(store)
+    for name, values in written.items():
+        np.testing.assert_array_equal(ds[name].values, values, err_msg=name)
+    assert dict(ds.sizes) == {"run": 18, "record": 5, "parameter": 3, "layer": 2, "update": 5}
+    assert set(ds.coords) == {
+        *("run_id", "strategy", "sparsity", "seed", "recording", "step", "epoch"),
+        *("parameter", "parameter_layer", "parameter_size", "layer"),
+    }
+    assert ds.step.dtype == np.int64
+    assert ds.attrs["recordings"] == {"fig2": {"config": {"study": "fig2"}, "provenance": {"git": "abc"}}}
+    json.dumps(ds.attrs)
+    assert all(isinstance(v.data, np.ndarray) for v in ds.variables.values() if v.dims != ("parameter",))
+
+
+def test_agrees_with_plain_xarray(store: Path) -> None:
+    write_recording(store, grid(1))
+    ours = open_study(store).drop_vars("recording")
+    plain = xr.open_zarr(store, group="fig2", consolidated=False, decode_times=False).load()
+    assert set(ours.coords) == set(plain.coords)
+    for name in plain.variables:
+        np.testing.assert_array_equal(ours[name].values.astype(plain[name].dtype), plain[name].values)
+
+
+def test_uncommitted_records_and_updates_are_blank(store: Path) -> None:
+    runs = grid(1)[:3]
+    for run, written, updates, status in zip(
+        runs, (4, 2, 0), (3, 1, 0), ("complete", "running", "planned"), strict=True
+    ):
+        run.update(written=written, updates=updates, status=status)
+    values = write_recording(store, runs)
+    ds = open_study(store)
+    assert ds.step.values.tolist() == [10, 20, 30, 40]
+    for name in ("gradient_norm", "loss", "activation_rms", "interval_steps"):
+        np.testing.assert_array_equal(ds[name][0], values[name][0, :4])
+        np.testing.assert_array_equal(ds[name][1, :2], values[name][1, :2])
+        assert ds[name][1, 2:].isnull().all()
+        assert ds[name][2].isnull().all()
+    assert ds.update_step.notnull().sum("update").values.tolist() == [3, 1, 0]
+    assert ds.regrown.notnull().all("parameter").sum("update").values.tolist() == [3, 1, 0]
+    assert ds.sizes["update"] == 3
+
+
+def test_a_study_without_any_record_opens(store: Path) -> None:
+    write_recording(store, [r | {"written": 0, "status": "planned"} for r in grid(1)])
+    ds = open_study(store)
+    assert ds.sizes["record"] == 0
+    assert len(missing_runs(ds)) == 9
+
+
+def test_a_compacted_recording_without_a_record_adds_its_runs_and_no_steps(store: Path) -> None:
+    """Stores of older versions hold such recordings: compaction left out whatever was empty."""
+    write_recording(store, grid(1))
+    write_recording(store, [grid(1)[0] | {"run_id": "empty", "written": 0}], name="empty")
+    group = zarr.open_group(store / "empty", mode="r+")
+    for name in [n for n, a in group.arrays() if {"record", "update"} & set(a.metadata.dimension_names)]:
+        del group[name]
+    assert open_study(store, recordings="empty").sizes["record"] == 0
+    ds = open_study(store)
+    assert ds.sizes["run"] == 10
+    assert ds.records_written.sel(run=ds.recording == "empty").values.tolist() == [0]
+    assert ds.gradient_norm[ds.recording == "empty"].isnull().all()
+    np.testing.assert_array_equal(ds.step, open_study(store, recordings="fig2").step)
+
+
+def test_missing_runs_lists_what_has_not_finished(store: Path) -> None:
+    states = ["complete", "diverged", "running", "failed", "planned"]
+    runs = [r | {"status": s, "status_reason": f"why {s}"} for r, s in zip(grid(1), states, strict=False)]
+    write_recording(store, runs)
+    table = missing_runs(open_study(store))
+    assert table["status"].tolist() == ["running", "failed", "planned"]
+    assert table.columns.tolist() == [
+        *("run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written")
+    ]
+    assert table.loc[1, "status_reason"] == "why failed"
+
+
+def test_recordings_of_different_schedules_are_joined(store: Path) -> None:
+    first = write_recording(store, grid(1)[:2], name="a", steps=(10, 20, 30), updates=(8, 16))
+    extra = [r | {"allocation": "global", "run_id": "x"} for r in grid(1)[:1]]
+    second = write_recording(
+        store, extra, name="b", steps=(15, 30, 45, 60), parameters=("fc10.weight", "fc2.weight"), per_epoch=15
+    )
+    ds = open_study(store)
+    assert ds.step.values.tolist() == [10, 15, 20, 30, 45, 60]
+    assert ds.parameter.values.tolist() == ["fc1.weight", "fc2.weight", "fc10.weight"]
+    assert ds.recording.values.tolist() == ["a", "a", "b"]
+    assert ds.allocation.values.tolist() == ["", "", "global"]
+    np.testing.assert_array_equal(ds.gradient_norm[:2, [0, 2, 3]], first["gradient_norm"])
+    np.testing.assert_array_equal(ds.gradient_norm[2, [1, 3, 4, 5]][:, [2, 1]], second["gradient_norm"][0])
+    assert ds.gradient_norm[:2, [1, 4, 5]].isnull().all()
+    assert ds.gradient_norm[2].sel(parameter="fc1.weight").isnull().all()
+    assert ds.update_step.values[0, 2:].tolist() == pytest.approx([np.nan] * 3, nan_ok=True)
+    assert ds.parameter_size.dtype == np.int64
+    assert ds.records_written.dtype == np.int64
+    # step 30 is epoch 3 in one recording and epoch 2 in the other
+    np.testing.assert_array_equal(ds.epoch.values, [1, 1, 2, np.nan, 3, 4])
+    assert open_study(store, recordings="b").sizes["run"] == 1
+    assert list(open_study(store, recordings=["b", "a"]).attrs["recordings"]) == ["b", "a"]
+
+
+def test_zip_url_and_consolidated_read_the_same(store: Path) -> None:
+    write_recording(store, grid(1))
+    expected = open_study(store)
+    archive = store.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as handle:
+        for path in store.rglob("*"):
+            if path.is_file():
+                handle.write(path, path.relative_to(store))
+    xr.testing.assert_identical(open_study(archive), expected)
+    xr.testing.assert_identical(open_study(store.as_uri()), expected)
+    with pytest.warns(zarr.errors.ZarrUserWarning):
+        zarr.consolidate_metadata(store, path="fig2")
+    xr.testing.assert_identical(open_study(store), expected)
+
+
+def test_interrupted_compaction_reads_the_recording_moved_aside(store: Path) -> None:
+    write_recording(store, grid(1))
+    expected = open_study(store)
+    (store / ".junk").mkdir()
+    (store / "fig2").rename(store / ".fig2.old")
+    xr.testing.assert_identical(open_study(store), expected)
+
+
+def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(store, grid(1))
+    write_recording(store, grid(1), name=".next", seed=9)
+    zarr.open_group(store / ".next").attrs["compact"] = True
+    read, calls = recording_module._read, []
+
+    def swapping(group: zarr.Group) -> xr.Dataset:
+        dataset = read(group)
+        if not calls:
+            (store / "fig2").rename(store / ".gone")
+            (store / ".next").rename(store / "fig2")
+        calls.append(1)
+        return dataset
+
+    stale = open_study(store)
+    monkeypatch.setattr(recording_module, "_read", swapping)
+    ds = open_study(store)
+    assert len(calls) == 2
+    assert not np.array_equal(ds.loss.values, stale.loss.values)
+
+
+def test_a_commit_during_the_read_is_not_half_seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(store, [r | {"written": 3, "updates": 1} for r in grid(1)])
+    read = recording_module._variable
+
+    def committing(*arguments: Any) -> xr.Variable:
+        zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = 5
+        return read(*arguments)
+
+    monkeypatch.setattr(recording_module, "_variable", committing)
+    ds = open_study(store)
+    assert set(ds.records_written.values) == {3}
+    assert ds.sizes["record"] == 3
+
+
+def test_wrong_stores_say_what_is_wrong(store: Path, tmp_path: Path) -> None:
+    def fails(path: str | Path, match: str, **options: str) -> None:
+        with pytest.raises(InputError, match=match) as error:
+            open_study(path, **options)
+        assert "\n" not in str(error.value)
+
+    fails(store, "does not exist")
+    tmp_path.joinpath("text").write_text("no zip")
+    fails(tmp_path / "text", "cannot be opened")
+    tmp_path.joinpath("empty").mkdir()
+    fails(tmp_path / "empty", "not a zarr v3 group")
+    zarr.open_group(tmp_path / "foreign", mode="w", zarr_format=3)
+    fails(tmp_path / "foreign", "not written by burden-analysis")
+    write_root(tmp_path / "newer", burden_schema=99)
+    fails(tmp_path / "newer", "schema 99")
+    write_root(store)
+    fails(store, "no recordings")
+    write_recording(store, grid(1))
+    fails(store, "did you mean 'fig2'", recordings="fig3")
+    zarr.open_group(store, mode="r+").create_group("other")
+    fails(store, "recording 'other'")
+    zarr.open_group(store / "other", mode="r+").attrs["burden_schema"] = 99
+    fails(store, "'other'.*schema 99")
+    fails("nosuchprotocol://x", "cannot be opened")
+
+
+@pytest.mark.parametrize("content", ["", '{"zarr_form', "{}"])
+@pytest.mark.parametrize("where", ["fig2/zarr.json", "fig2/loss/zarr.json"])
+def test_a_damaged_file_is_named_in_one_line(store: Path, where: str, content: str) -> None:
+    write_recording(store, grid(1))
+    (store / where).write_text(content)
+    with pytest.raises(InputError, match=f"{where} is damaged .*: restore it from a copy, or move") as caught:
+        open_study(store)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recording_with_a_damaged_chunk_is_named(store: Path) -> None:
+    write_recording(store, grid(1))
+    write_recording(store, grid(1), name="whole")
+    next(p for p in sorted((store / "fig2" / "loss" / "c").rglob("*")) if p.is_file()).write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"fig2 is damaged \(.*\): restore"):
+        open_study(store)
+    assert open_study(store, recordings="whole").sizes["run"] == 9
+
+
+def test_importing_is_cheap() -> None:
+    code = (
+        "import sys, burden_analysis; "
+        "heavy = {'scipy', 'statsmodels', 'torch', 'xarray', 'pandas'} & set(sys.modules); "
+        "assert not heavy, heavy; burden_analysis.compare_strategies; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_resolves() -> None:
+    import burden_analysis
+
+    assert all(getattr(burden_analysis, name) is not None for name in burden_analysis.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        burden_analysis.nothing  # noqa: B018

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+import recorders.store.provenance
+from recorders.contract import InputError, RunError, Status
+from recorders.measure.background import BackgroundWriter
+from recorders.store.compaction import compact, consolidate, is_compact
+from recorders.store.disk import disk_errors
+from recorders.store.layout import RECORDS_PER_CHUNK, Layout, record_steps
+from recorders.store.lock import exclusive, root_lock
+from recorders.store.recording import create_recording
+from recorders.store.recovery import recover
+from recorders.store.root import open_root, recording_names
+from recorders.store.writer import RecordingWriter
+
+RUNS = [{"run_id": f"iterative-s0.9-seed{s}", "strategy": "iterative", "sparsity": 0.9, "seed": s} for s in range(3)]
+
+
+def layout(records: int = 250, runs_per_chunk: int = 1) -> Layout:
+    return Layout(
+        RUNS,
+        {"a.weight": (2, 3), "b.weight": (3,)},
+        ["a"],
+        record_steps(10, 10 * records),
+        5.0,
+        updates=4,
+        runs_per_chunk=runs_per_chunk,
+    )
+
+
+def create(store: Path, name: str = "fig2", **arguments: int) -> Path:
+    create_recording(store, name, layout(**arguments), config={"epochs": 1}, provenance={"git": None})
+    return store
+
+
+def finish(store: Path, name: str = "fig2") -> None:
+    for row in range(3):
+        writer = RecordingWriter(store, name, [row])
+        writer.begin(["digest"])
+        for start in (0, 100):
+            writer.write_records(start, {"gradient_norm": np.full((1, 100, 2), row + 1.0), "loss": np.ones((1, 100))})
+        writer.write_updates(0, {"update_step": np.array([[0.0, 16.0]]), "pruned": np.ones((1, 2, 2))})
+        writer.write_masks(row, {"a.weight": np.eye(2, 3) > 0, "b.weight": np.array([True, False, True])})
+        writer.set_status(row, Status.COMPLETE)
+
+
+def test_a_fresh_recording_opens_with_everything_missing(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    dataset = xr.open_zarr(store, group="fig2", consolidated=False)
+    assert dict(dataset.sizes) == {"run": 3, "record": 250, "parameter": 2, "layer": 1, "update": 4}
+    assert np.isnan(dataset.gradient_norm).all()
+    assert set(dataset.status.values) == {"planned"}
+    assert dataset.records_written.values.tolist() == [0, 0, 0]
+    assert dataset.epoch.values[:2].tolist() == [2.0, 4.0]
+    assert json.loads(dataset.attrs["config"]) == {"epochs": 1}
+
+
+def test_each_run_has_files_of_its_own(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr", records=2 * RECORDS_PER_CHUNK)
+    before = {p for p in store.rglob("*") if p.is_file()}
+    RecordingWriter(store, "fig2", [1]).write_records(RECORDS_PER_CHUNK, {"gradient_norm": np.ones((1, 100, 2))})
+    written = {str(p.relative_to(store)) for p in store.rglob("*") if p.is_file()} - {
+        str(p.relative_to(store)) for p in before
+    }
+    assert written == {"fig2/gradient_norm/c/1/1/0", "fig2/records_written/c/1"}
+
+
+def test_records_are_committed_after_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    original = zarr.Array.__setitem__
+
+    def spy(self: zarr.Array, key: object, value: object) -> None:
+        order.append(self.name)
+        original(self, key, value)
+
+    store = create(tmp_path / "s.zarr")
+    monkeypatch.setattr(zarr.Array, "__setitem__", spy)
+    RecordingWriter(store, "fig2", [0]).write_records(0, {"loss": np.ones((1, 5)), "gradient_norm": np.ones((1, 5, 2))})
+    assert order == ["/loss", "/gradient_norm", "/records_written"]
+
+
+def test_compaction_trims_and_changes_no_value(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    compact(store, "fig2")
+    assert not is_compact(store, "fig2")  # runs are not finished
+    finish(store)
+    before = xr.open_zarr(store, group="fig2", consolidated=False).load()
+    masks = xr.open_zarr(store, group="fig2/masks", consolidated=False).load()
+    compact(store, "fig2")
+    consolidate(store)
+    after = xr.open_zarr(store, group="fig2").load()
+    trimmed = before.isel(record=slice(200), update=slice(2))
+    xr.testing.assert_equal(after, trimmed)
+    xr.testing.assert_identical(masks, xr.open_zarr(store, group="fig2/masks").load())
+    assert after.attrs.pop("compact") is True
+    assert after.attrs.pop("finished")
+    assert after.attrs == before.attrs
+    assert sorted(p.name for p in store.iterdir()) == ["fig2", "zarr.json"]
+
+
+def test_a_new_recording_is_seen_beside_a_consolidated_one(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    finish(store)
+    compact(store, "fig2")
+    consolidate(store)
+    create(store, "other")
+    assert recording_names(store) == ["fig2", "other"]
+    assert set(xr.open_zarr(store, group="other", consolidated=False).status.values) == {"planned"}
+    consolidate(store)  # must not: 'other' is still being written
+    assert "consolidated_metadata" not in json.loads((store / "zarr.json").read_text())
+
+
+def test_a_swap_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    finish(store)
+    compact(store, "fig2")
+    (store / "fig2").rename(store / ".fig2.compact")  # as killed between the two renames
+    shutil.copytree(store / ".fig2.compact", store / ".fig2.old")
+    recover(store, "fig2")
+    assert recording_names(store) == ["fig2"]
+    shutil.copytree(store / "fig2", store / ".fig2.old")  # as killed after the second rename
+    recover(store, "fig2")
+    assert sorted(p.name for p in store.iterdir()) == ["fig2", "zarr.json"]
+
+
+def test_a_half_created_recording_is_replaced(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr", "first")
+    (store / ".fig2.tmp" / "loss").mkdir(parents=True)
+    create(store)
+    assert recording_names(store) == ["fig2", "first"]
+
+
+def test_foreign_newer_and_existing_stores_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "file").write_text("x")
+    zarr.open_group(tmp_path / "foreign", mode="w", zarr_format=3)
+    zarr.open_group(tmp_path / "newer", mode="w", zarr_format=3, attributes={"burden_schema": 99})
+    for name, message in {
+        "plain": "plain is not a study store",
+        "file": "file is not a study store",
+        "foreign": "foreign is a zarr group, but not a study store",
+        "newer": "newer has schema 99, this version reads up to 1: upgrade",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            open_root(tmp_path / name, create=True)
+    store = create(tmp_path / "s.zarr")
+    with pytest.raises(InputError, match="already holds a recording 'fig2'"):
+        create(store)
+
+
+def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    (store / "fig2" / "zarr.json").write_text('{"zarr_form')
+    with pytest.raises(InputError, match=r"fig2/zarr\.json is damaged .*: restore it from a copy, or move"):
+        open_root(store, create=True)
+
+
+def test_only_one_process_writes(tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path / "s.zarr"),
+        pytest.raises(InputError, match=r"s\.zarr is being written by another process"),
+        exclusive(tmp_path / "s.zarr"),
+    ):
+        pass
+    store = tmp_path / "s.zarr"
+    with exclusive(store), exclusive(store, "study"), exclusive(store, "root"), root_lock(store):
+        pass  # four different things
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (errno.ENOSPC, RunError, "no space left for here: free some and rerun"),
+        (errno.EACCES, InputError, "cannot write to here: reason; choose another place"),
+        (errno.EIO, RunError, "cannot write to here: reason"),
+    ],
+)
+def test_disk_errors_become_one_line(code: int, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message), disk_errors(Path("here")):
+        raise OSError(code, "reason")
+
+
+def test_the_writing_thread_hands_its_error_back_and_commits_nothing_after_it() -> None:
+    done: list[int] = []
+    writer = BackgroundWriter()
+
+    def fail() -> None:
+        raise RunError("disk full")
+
+    writer.submit(lambda: done.append(1))
+    writer.submit(fail)
+    with contextlib.suppress(RunError):  # whether a submission meets the error is a matter of time
+        for _ in range(100):
+            writer.submit(lambda: done.append(2))
+    with pytest.raises(RunError, match="disk full"):
+        writer.close()
+    assert done == [1]
+
+
+def test_git_is_that_of_the_package_wherever_one_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    for name in ("ours", "site-packages"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    git("init", "-q")
+    git("add", "ours")
+    git("commit", "-q", "-m", "a package")
+    (tmp_path / ".gitignore").write_text("site-packages\n")
+    git("add", ".gitignore")
+    monkeypatch.chdir("/")
+    assert recorders.store.provenance._git(tmp_path / "ours") == {"commit": git("rev-parse", "HEAD"), "dirty": True}
+    monkeypatch.chdir(tmp_path)
+    assert recorders.store.provenance._git(tmp_path / "site-packages") is None  # a wheel inside somebody's repository
+    assert recorders.store.provenance.provenance()["git"] == recorders.store.provenance._git()
+    assert (recorders.store.provenance._git() or {}).get("commit") != git("rev-parse", "HEAD")
