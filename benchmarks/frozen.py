@@ -1,7 +1,9 @@
 """Keeps what a version computes, writes and says, so that a later one can be held against it.
 
-Run ``python benchmarks/frozen.py keep FOLDER`` before and after a change, on the same machine, then
+Run ``python benchmarks/frozen.py keep FOLDER STORES`` before and after a change, on the same machine, then
 ``python benchmarks/frozen.py compare BEFORE AFTER``: it lists the files that differ and exits with 1 if any does.
+Studies are recorded into the folder STORES unless they are there: with the stores of another version only the analysis
+is held against it, in less time.
 Kept are the values of seeded digits studies, ``tables-mini`` with one seed, an unpaired study and the published tables:
 a digest of every array, what every command prints, report.json, every CSV and caption. Times, versions and paths are
 left out; figures count by their numbers and captions.
@@ -29,7 +31,7 @@ TEXT = (".csv", ".json", ".md", ".tex", ".txt")
 VARYING = ("provenance", "recordings", "command", "created", "history", "page", "machine")
 TIMED = ("images_per_second", "seconds", "throughput")
 STUDIES: dict[str, list[list[str]]] = {
-    "fig2": [["reproduce", "fig2", "--seeds", "0", "1", "2", "--epochs", "12"]],
+    "fig2": [["record", "fig2", "--seeds", "0", "1", "2", "--epochs", "12"]],
     "methods": [
         [
             *("record", "fig2", "--strategies", "dense", "gmp", "set", "rigl", "gumbel", "--seeds", "0", "1"),
@@ -44,7 +46,7 @@ STUDIES: dict[str, list[list[str]]] = {
         ["record", "fig2", "--strategies", strategy, "--seeds", *seeds, "--epochs", "6", "--sparsities", "0.5", "0.8"]
         for strategy, seeds in (("iterative", "0123"), ("random", "4567"))
     ],
-    "tables": [["reproduce", "tables", "--preset", "tables-mini", "--seeds", "0"]],
+    "tables": [["record", "tables", "--preset", "tables-mini", "--seeds", "0"]],
 }
 QUESTIONS: dict[str, list[str]] = {
     "show": ["show"],
@@ -71,26 +73,23 @@ PUBLISHED = {
 }
 
 
-def keep(folder: Path) -> None:
-    """Run everything in a temporary folder and keep what counts in `folder`."""
+def keep(folder: Path, stores: Path) -> None:
+    """Ask everything of every study and keep what counts in `folder`."""
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as work:
         for name, commands in STUDIES.items():
-            out = Path(work) / name
-            store = out / "study.zarr"
-            for command in commands:
-                said([*command, "--out", str(out if command[0] == "reproduce" else store)], work)
+            store, out = stores / name / "study.zarr", Path(work) / name
+            if not store.exists():
+                for command in commands:
+                    said([*command, "--out", str(store)], work)
             keep_store(store, folder / name / "store.txt")
-            if name != "tables" and not (out / "report.json").exists():
-                said(["report", str(store), "--out", str(out), "--overwrite"], work)
-            for file in sorted(p for p in out.rglob("*") if p.suffix in TEXT and store not in p.parents):
+            said(["report", str(store), "--out", str(out)], work)
+            for file in sorted(p for p in out.rglob("*") if p.suffix in TEXT):
                 write(folder / name / file.relative_to(out), plain(file.read_text(encoding="utf-8"), work))
             for question, words in QUESTIONS.items():
                 write(folder / name / f"{question}.out", said([words[0], str(store), *words[1:]], work))
-            captioned = [words for words in (["figure"],) if name != "allocations"]
-            for words in captioned:
-                write(folder / name / "figure.out", said([*words, str(store), "--out", f"{work}/{name}.svg"], work))
-        store = Path(work) / "unpaired" / "study.zarr"
+            write(folder / name / "figure.out", said(["figure", str(store), "--out", f"{work}/{name}.svg"], work))
+        store = stores / "unpaired" / "study.zarr"
         write(folder / "unpaired" / "order.out", said(["compare", str(store), *UNPAIRED[1:]], work))
         for question, words in PUBLISHED.items():
             write(folder / "published" / f"{question}.out", said(words, work))
@@ -135,7 +134,8 @@ def described(values: np.ndarray) -> str:
     """Type, shape, digest and, of numbers, the mean."""
     strings = values.dtype.kind in "OUTS"
     content = "\n".join(map(str, values.ravel())).encode() if strings else np.ascontiguousarray(values).tobytes()
-    mean = "" if strings or not values.size else f" {np.nanmean(values.astype(float)):.9g}"
+    finite = np.empty(0) if strings else values[np.isfinite(values)]
+    mean = f" {finite.mean(dtype=float):.9g}" if finite.size else ""
     return f"{'text' if strings else values.dtype} {values.shape} {hashlib.sha256(content).hexdigest()[:16]}{mean}"
 
 
@@ -161,8 +161,8 @@ def compare(before: Path, after: Path) -> int:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["keep", folder]:
-            keep(Path(folder))
+        case ["keep", folder, stores]:
+            keep(Path(folder), Path(stores).resolve())
         case ["compare", before, after]:
             sys.exit(compare(Path(before), Path(after)))
         case _:
