@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from burden_analysis.indicators.mask_updates import PARTS, STATIC, TERMS, require_updates, updated
-from recorders.contract import TARGETS, unknown_name
+from burden_analysis.indicators.mask_updates import STATIC, require_updates, updated
+from recorders.contract import PARTS, TARGETS, TERMS, unknown_name
 
 if TYPE_CHECKING:
     from typing import Any

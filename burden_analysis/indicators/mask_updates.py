@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recorders.contract import ORDERS, PROBED, TARGETS, InputError, unknown_name
+from recorders.contract import LOADS, ORDERS, PARTS, PROBED, TARGETS, TERMS, InputError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 NOT_PROBED = "this study was not probed: record it with --probe-every 1 (every mask update)"
 STATIC = "static strategies have no mask update: not zero, absent"
-TERMS = ("fit", "compensation", "covariance", "new_fit", "burden")
-PARTS = ("lost", "regained", "recovered")
-LOADS = ("load_inputs", "load_weight_norm", "load_activation")
 DEFAULT_ORDER = "mean"
 _LONG = {v.name: v.long_name for v in PROBED}
 _RELAXATION = "error with the weights of the next record less the error just after the mask update"

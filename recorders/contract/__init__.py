@@ -4,14 +4,12 @@ This is the only part of `recorders` that `burden_analysis` and `reports` may im
 """
 
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
+from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
     MEASURED,
-    ORDERS,
     PROBED,
-    QUANTILES,
     SCHEMA_VERSION,
     SERIES,
-    TARGETS,
     Status,
     Variable,
     base_name,
@@ -20,13 +18,16 @@ from recorders.contract.variables import (
 )
 
 __all__ = [
+    "LOADS",
     "MEASURED",
     "ORDERS",
+    "PARTS",
     "PROBED",
     "QUANTILES",
     "SCHEMA_VERSION",
     "SERIES",
     "TARGETS",
+    "TERMS",
     "BurdenError",
     "InputError",
     "RunError",

@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recorders.contract.terms import LOADS, PARTS, TERMS
+
 SCHEMA_VERSION = 1
 
 
@@ -82,25 +84,9 @@ def base_name(name: str) -> str:
 _PARAMETER = ("run", "record", "parameter")
 _RECORD = ("run", "record")
 _UPDATE = ("run", "update", "parameter")
-TARGETS = ("labels", "dense")
-ORDERS = ("pruned_first", "returned_first", "mean")
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _TARGET = ("run", "update", "target")
 _ORDER = ("run", "update", "order")
-_LAYERWISE = ("run", "update", "parameter")
 _LOAD = ("run", "update", "layer", "quantile")
-_TERMS = {
-    "fit": "error of the output before the mask update",
-    "compensation": "squared change of the output by the mask update",
-    "covariance": "twice the inner product of error and change (signed)",
-    "new_fit": "error of the output after the mask update",
-    "burden": "compensation / (fit + compensation)",
-}
-_PARTS = {
-    "lost": "squared change of the output by the weights that were pruned",
-    "regained": "squared change of the output by the weights that returned",
-    "recovered": "share of the loss that returning weights made up for",
-}
 
 
 def _burden(name: str, dims: tuple[str, ...], long_name: str, units: str = "1") -> Variable:
@@ -109,22 +95,18 @@ def _burden(name: str, dims: tuple[str, ...], long_name: str, units: str = "1") 
 
 # The decomposition of every mask update on a held-out batch. Squared norms: sums over outputs, means over samples.
 PROBED: tuple[Variable, ...] = (
-    *(_burden(name, _TARGET, text) for name, text in _TERMS.items()),
+    *(_burden(name, _TARGET, text) for name, text in TERMS.items()),
     *(
         _burden(f"relaxed_{name}", _TARGET, f"{text}, with the weights of the next record")
-        for name, text in _TERMS.items()
+        for name, text in TERMS.items()
     ),
-    *(_burden(name, _ORDER, text) for name, text in _PARTS.items()),
+    *(_burden(name, _ORDER, text) for name, text in PARTS.items()),
     *(
-        _burden(
-            f"layer_{name}", _LAYERWISE, f"{text}; pre-activations at the old network's inputs, target: all weights"
-        )
-        for name, text in (_TERMS | _PARTS).items()
+        _burden(f"layer_{name}", _UPDATE, f"{text}; pre-activations at the old network's inputs, target: all weights")
+        for name, text in (TERMS | PARTS).items()
     ),
     _burden("overlap", ("run", "update"), "Jaccard index of the mask and the final mask"),
-    _burden("load_inputs", _LOAD, "active inputs of a hidden unit, quantile over units", "weights"),
-    _burden("load_weight_norm", _LOAD, "L2 norm of a hidden unit's active input weights, quantile over units"),
-    _burden("load_activation", _LOAD, "mean absolute activation of a hidden unit, quantile over units"),
+    *(_burden(name, _LOAD, text, units) for name, (text, units) in LOADS.items()),
     _burden("dead_units", ("run", "update", "layer"), "hidden units whose output is 0 on the whole batch", "units"),
 )
 

@@ -16,10 +16,6 @@ from dataclasses import dataclass
 
 import torch
 
-TERMS = ("fit", "compensation", "covariance", "new_fit", "burden")
-PARTS = ("lost", "regained", "recovered")
-ORDERS = ("pruned_first", "returned_first", "mean")
-
 
 @dataclass(frozen=True)
 class Outputs:
@@ -52,8 +48,9 @@ def terms(outputs: Outputs, target: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor of float64, shape (5,)
-        In the order of `TERMS`. Squared norms and inner products are sums over outputs and means over samples, so they
-        do not grow with the batch. ``new_fit`` is computed from its own definition, not as the sum of the others.
+        In the order of `recorders.contract.TERMS`. Squared norms and inner products are sums over outputs and means
+        over samples, so they do not grow with the batch. ``new_fit`` is computed from its own definition, not as the
+        sum of the others.
         ``burden`` = compensation / (fit + compensation), 0 where both are.
     """
     return _terms(target - outputs.old, outputs.old - outputs.new, target - outputs.new)

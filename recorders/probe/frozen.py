@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,10 +18,30 @@ Weights = Mapping[str, torch.Tensor]
 Masks = Mapping[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Pass:
+    """What the network did with the fixed batch, under some weights and masks.
+
+    Attributes
+    ----------
+    output : Tensor of float64, shape (sample, class)
+        Softmax outputs.
+    arguments : dict of str to tuple
+        What the module of each prunable weight was called with, by weight; of a module called twice the second time.
+    hidden : dict of str to Tensor
+        Outputs of the hidden layers.
+    """
+
+    output: torch.Tensor
+    arguments: dict[str, tuple[Any, ...]]
+    hidden: dict[str, torch.Tensor]
+
+
 class FrozenNetwork:
     """A float64 copy of a network, in evaluation mode; the original, its mode and its hooks are left alone.
 
-    A first layer that is linear, with nothing trained before it, is computed outside: it always gets the same input.
+    A first layer that is linear, with nothing trained before it, always gets the same input. Its output is not computed
+    in the network: whoever calls `forward` gives it, since outputs under several masks share most of that product.
 
     Parameters
     ----------
@@ -33,28 +54,30 @@ class FrozenNetwork:
     ----------
     owners : dict of str to Module
         The module of each prunable weight, by the weight's name.
-    hidden : dict of str to Module
-        As `hidden_layers`.
+    layers : tuple of str
+        The hidden layers, as `hidden_layers` names them.
+    classes : int
+        Outputs of the network.
     first : str or None
-        Name of the weight that is multiplied outside.
+        Name of the weight whose product is given.
     first_input : FixedInput
         Its input, where there is such a weight.
-    arguments, outputs : dict of str to tuple, and to Tensor
-        Arguments of the prunable weights' modules, by weight, and outputs of the hidden layers, in the pass done last.
     """
 
     def __init__(self, model: nn.Module, images: torch.Tensor) -> None:
         self._model = _quiet_copy(model)
         self._images = images.double()
-        self.hidden = hidden_layers(self._model)
+        hidden = hidden_layers(self._model)
+        self.layers = tuple(hidden)
         self.owners = {n: self._model.get_submodule(n.rpartition(".")[0]) for n in prunable_parameters(self._model)}
-        self.arguments: dict[str, tuple[Any, ...]] = {}
-        self.outputs: dict[str, torch.Tensor] = {}
+        self._arguments: dict[str, tuple[Any, ...]] = {}
+        self._hidden: dict[str, torch.Tensor] = {}
+        self._first_output: torch.Tensor | None = None
         called: list[nn.Module] = []
         handles = [m.register_forward_pre_hook(lambda m, _: called.append(m)) for m in _parameterised(self._model)]
         for name, owner in self.owners.items():
             owner.register_forward_pre_hook(partial(self._keep_arguments, name))
-        for name, module in self.hidden.items():
+        for name, module in hidden.items():
             module.register_forward_hook(partial(self._keep_output, name))
         self._model.requires_grad_(requires_grad=False)
         self._tensors = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
@@ -62,9 +85,9 @@ class FrozenNetwork:
             self.classes: int = self._model(self._images).shape[-1]
         for handle in handles:
             handle.remove()
-        self._share_first(called[0])
+        self._take_first_out(called)
 
-    def forward(self, wide: Weights, masks: Masks, first: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, wide: Weights, masks: Masks, first: torch.Tensor | None) -> Pass:
         """Run the fixed batch.
 
         Parameters
@@ -78,34 +101,41 @@ class FrozenNetwork:
 
         Returns
         -------
-        Tensor of float64, shape (sample, class)
-            Softmax outputs.
+        Pass
         """
         for name, value in wide.items():
             if name != self.first:  # which is already multiplied
                 self._tensors[name].data = value * masks[name] if name in masks else value
         if first is not None and self.first is not None:
             bias = wide.get(f"{self.first.rpartition('.')[0]}.bias")
-            self._given = (first if bias is None else first + bias).reshape(*self._first_shape, -1)
-        outputs: torch.Tensor = self._model(self._images).softmax(-1)
-        return outputs
+            self._first_output = (first if bias is None else first + bias).reshape(*self._first_shape, -1)
+        self._arguments, self._hidden = {}, {}  # the hooks fill them; each pass has its own
+        found = Pass(self._model(self._images).softmax(-1), self._arguments, self._hidden)
+        self._arguments, self._hidden, self._first_output = {}, {}, None
+        return found
 
-    def _share_first(self, earliest: nn.Module) -> None:
-        """Take the first layer out of the network, if nothing before it has weights that will change."""
-        name = next(iter(self.arguments), None)
-        shared = name is not None and self.owners[name] is earliest and isinstance(earliest, nn.Linear)
+    def _take_first_out(self, called: list[nn.Module]) -> None:
+        """Have the first layer's output given, if no weights that will change come before it, nor it again."""
+        name = next(iter(self._arguments), None)
+        owner = None if name is None else self.owners[name]
+        shared = isinstance(owner, nn.Linear) and owner is called[0] and called.count(owner) == 1
         self.first = name if shared else None
-        if self.first is not None:
-            inputs = self.arguments[self.first][0]
+        if self.first is not None and owner is not None:
+            inputs = self._arguments[self.first][0]
             self.first_input, self._first_shape = FixedInput(inputs), inputs.shape[:-1]
-            self.owners[self.first].forward = lambda *_: self._given
+            owner.forward = self._given_first
+
+    def _given_first(self, *_: torch.Tensor) -> torch.Tensor:
+        """Stand in for the first layer's `forward`: the output that was given for this pass."""
+        assert self._first_output is not None
+        return self._first_output
 
     def _keep_arguments(self, name: str, _: nn.Module, arguments: tuple[Any, ...]) -> None:
         if arguments:
-            self.arguments[name] = arguments
+            self._arguments[name] = arguments
 
     def _keep_output(self, name: str, _: nn.Module, __: Any, output: Any) -> None:
-        self.outputs[name] = output[0] if isinstance(output, tuple) else output
+        self._hidden[name] = output[0] if isinstance(output, tuple) else output
 
 
 def _parameterised(model: nn.Module) -> list[nn.Module]:

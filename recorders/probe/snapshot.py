@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from recorders.contract import QUANTILES
-from recorders.probe.decomposition import PARTS, TERMS, Outputs, layer_split, parts, terms
-from recorders.probe.frozen import FrozenNetwork, Masks, Weights
+from recorders.contract import LOADS, PARTS, QUANTILES, TERMS
+from recorders.probe.decomposition import Outputs, layer_split, parts, terms
+from recorders.probe.frozen import FrozenNetwork, Masks, Pass, Weights
 from recorders.probe.pieces import Pieces, contribution
 from recorders.probe.survivors import load_quantiles, unit_activations, unit_inputs, unit_weight_norms
 
 Values = dict[str, torch.Tensor]
-LOADS = ("load_inputs", "load_weight_norm", "load_activation")
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,16 @@ class Snapshot:
             ``layer_*`` of shape (parameter,); and the new mask's `load`.
         """
         first = self._pieces(old, new)
-        before = self._forward(old, first.old if first else None)
-        layers = self._layers(old, new, first)  # reads the inputs that this pass left behind
+        before, layers = self._before(old, new, first)
+        after, load = self._after(new, first)
         both, either = ({n: old[n] & new[n] for n in old}, {n: old[n] | new[n] for n in old})
         outputs = Outputs(
             old=before,
-            both=self._forward(both, first.both if first else None),
-            either=self._forward(either, first.either if first else None),
-            new=self._forward(new, first.new if first else None),
+            both=self._forward(both, first.both if first else None).output,
+            either=self._forward(either, first.either if first else None).output,
+            new=after,
         )
-        load = self._load(new)  # reads the activations that the last of these passes left behind
-        dense = self._forward({}, first.dense if first else None)
+        dense = self._forward({}, first.dense if first else None).output
         self._start = _Start(old, first.old if first else None, before, dense)
         return self._terms(outputs, dense) | dict(zip(PARTS, parts(outputs), strict=True)) | layers | load
 
@@ -80,8 +78,9 @@ class Snapshot:
 
         Where `look` has just seen `new` being replaced, nearly all of the work is done.
         """
-        start = self._start if self._start is not None and self._start.mask is new else self._fresh(old, new)
-        before = self._forward(old, self._first_under(old, start))
+        known = self._start is not None and _equal(self._start.mask, new)
+        start = self._start if known and self._start is not None else self._fresh(old, new)
+        before = self._forward(old, self._first_under(old, start)).output
         found = self._terms(Outputs(before, start.output, before, start.output), start.dense)
         return {f"relaxed_{name}": value for name, value in found.items()}
 
@@ -99,11 +98,21 @@ class Snapshot:
         name, first = self._network.first, None
         if name is not None:
             first = self._network.first_input.product(self._wide[name], masks[name])
-        self._forward(masks, first)
-        return self._load(masks)
+        return self._load(masks, self._forward(masks, first))
 
-    def _forward(self, masks: Masks, first: torch.Tensor | None) -> torch.Tensor:
+    def _forward(self, masks: Masks, first: torch.Tensor | None) -> Pass:
         return self._network.forward(self._wide, masks, first)
+
+    # A pass of a large network is large: these two let go of theirs before the next one.
+    def _before(self, old: Masks, new: Masks, first: Pieces | None) -> tuple[torch.Tensor, Values]:
+        """Output under the old masks, and each layer's split at the inputs it has there."""
+        run = self._forward(old, first.old if first else None)
+        return run.output, self._layers(old, new, first, run)
+
+    def _after(self, new: Masks, first: Pieces | None) -> tuple[torch.Tensor, Values]:
+        """Output under the new masks, and what the survivors carry there."""
+        run = self._forward(new, first.new if first else None)
+        return run.output, self._load(new, run)
 
     def _pieces(self, old: Masks, new: Masks) -> Pieces | None:
         name = self._network.first
@@ -113,8 +122,9 @@ class Snapshot:
 
     def _fresh(self, old: Masks, new: Masks) -> _Start:
         first = self._pieces(old, new)
-        after = self._forward(new, first.new if first else None)
-        return _Start(new, first.new if first else None, after, self._forward({}, first.dense if first else None))
+        after = self._forward(new, first.new if first else None).output
+        dense = self._forward({}, first.dense if first else None).output
+        return _Start(new, first.new if first else None, after, dense)
 
     def _first_under(self, masks: Masks, start: _Start) -> torch.Tensor | None:
         """Output of the first layer under masks that differ little from those of `start`."""
@@ -125,7 +135,7 @@ class Snapshot:
         gained = inputs.product(weight, masks[name] & ~start.mask[name])
         return start.first + gained - inputs.product(weight, start.mask[name] & ~masks[name])
 
-    def _layers(self, old: Masks, new: Masks, first: Pieces | None) -> Values:
+    def _layers(self, old: Masks, new: Masks, first: Pieces | None, run: Pass) -> Values:
         """Decompose each layer's pre-activations at the old network's inputs; the target is all its weights."""
         columns = []
         for name in self._network.owners:
@@ -133,14 +143,14 @@ class Snapshot:
                 split = layer_split(first.lost, first.regained, first.rest)
             else:
                 gone = (old[name] & ~new[name], new[name] & ~old[name], ~(old[name] | new[name]))
-                split = self._split(name, gone)
+                split = self._split(name, gone, run)
             columns.append(split.cpu())
         table = torch.stack(columns, dim=1)
         return {f"layer_{name}": row for name, row in zip((*TERMS, *PARTS), table, strict=True)}
 
-    def _split(self, name: str, gone: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    def _split(self, name: str, gone: tuple[torch.Tensor, ...], run: Pass) -> torch.Tensor:
         """Decompose one layer; NaN where it was not called, or is not linear in this weight."""
-        arguments = self._network.arguments.get(name)
+        arguments = run.arguments.get(name)
         if arguments is not None:
             owner, weight = self._network.owners[name], self._wide[name]
             pieces = [c for kept in gone if (c := contribution(owner, name, arguments, weight, kept)) is not None]
@@ -152,12 +162,12 @@ class Snapshot:
         table = torch.stack([terms(outputs, self._labels), terms(outputs, dense)], dim=1)
         return dict(zip(TERMS, table, strict=True))
 
-    def _load(self, masks: Masks) -> Values:
-        if not self._network.hidden:
+    def _load(self, masks: Masks, run: Pass) -> Values:
+        if not self._network.layers:
             return {}
         loads, dead = [], []
-        for layer in self._network.hidden:
-            name, output = f"{layer}.weight", self._network.outputs.get(layer)
+        for layer in self._network.layers:
+            name, output = f"{layer}.weight", run.hidden.get(layer)
             if name in masks and output is not None:
                 mean, silent = unit_activations(output, len(masks[name]))
                 values = [unit_inputs(masks[name]), unit_weight_norms(self._wide[name], masks[name]), mean]
@@ -167,3 +177,7 @@ class Snapshot:
                 loads.append(self._labels.new_full((len(LOADS), len(QUANTILES)), torch.nan))
                 dead.append(self._labels.new_full((), torch.nan))
         return dict(zip(LOADS, torch.stack(loads, dim=1), strict=True)) | {"dead_units": torch.stack(dead)}
+
+
+def _equal(masks: Masks, others: Masks) -> bool:
+    return masks.keys() == others.keys() and all(torch.equal(mask, others[name]) for name, mask in masks.items())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from burden_analysis import burden_decomposition
-from burden_analysis.indicators.mask_updates import LOADS, probed, require_updates, static_strategies
+from burden_analysis.indicators.mask_updates import probed, require_updates, static_strategies
 from burden_analysis.results.words import listing
-from recorders.contract import InputError, unknown_name, variable
+from recorders.contract import LOADS, InputError, unknown_name, variable
 from reports.figures.base import MOST_COLUMNS, ORDER, Figure, check_columns, check_one_run_each, drawn_order
 from reports.figures.burden.numbers import burden_numbers, probed_counts
 from reports.figures.burden.panels import draw_burden

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recorders.probe.decomposition import ORDERS, PARTS, TERMS, Outputs, parts, terms
+from recorders.contract import ORDERS, PARTS, TERMS
+from recorders.probe.decomposition import Outputs, parts, terms
 from recorders.training.probing import MaskHistory
 
 values = hnp.arrays(np.float64, (4, 3), elements=st.floats(-10, 10, allow_subnormal=False))

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.functional import one_hot
 from torchvision.models import VisionTransformer
 
-from recorders.contract import QUANTILES, InputError
+from recorders.contract import PARTS, QUANTILES, TERMS, InputError
 from recorders.networks.layers import prunable_parameters
 from recorders.networks.mlp import mlp
-from recorders.probe.decomposition import PARTS, TERMS, Outputs, parts, terms
+from recorders.probe.decomposition import Outputs, parts, terms
 from recorders.probe.mask_probe import MaskProbe
 from recorders.probe.pieces import FixedInput
 
@@ -33,7 +33,24 @@ def transformer() -> nn.Module:
     return model
 
 
-MODELS = {"mlp": lambda: mlp((1, 8, 8), 4, hidden=(9, 7)), "conv": convolutional, "vit": transformer}
+class Recurrent(nn.Module):
+    """Its first layer gets the images and then its own output: it cannot be computed once and for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.last = nn.Linear(64, 64), nn.Linear(64, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        once = self.inner(images.flatten(1)).relu()
+        return self.last(self.inner(once).relu())
+
+
+MODELS = {
+    "mlp": lambda: mlp((1, 8, 8), 4, hidden=(9, 7)),
+    "conv": convolutional,
+    "vit": transformer,
+    "recurrent": Recurrent,
+}
 
 
 def case(name: str, seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor, Masks, Masks]:
