@@ -1,4 +1,4 @@
-"""The tests behind `compare_sparsities`."""
+"""The tests behind `compare_sparsities`, and whether strategies depend differently on sparsity."""
 
 from __future__ import annotations
 

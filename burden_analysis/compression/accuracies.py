@@ -1,4 +1,4 @@
-"""The runs of a study as a table of accuracies: what `compression_effect` reads."""
+"""Tables of accuracies, a study's own and the published ones: what `compression_effect` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holm's adjustment of a family of p values."""
+"""The level of a family of tests, and Holm's adjustment of its p values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts recordings with different records, parameters and layers on one grid, padded with NaN."""
+"""Joins recordings: different ones on one grid, padded with NaN; continuations of a run one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to prune and how fast to learn: pure functions of the number of optimiser steps done."""
+"""When to prune: a pure function of the number of optimiser steps done."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from recorders.networks.token_matching import RANDOM, bipartite_soft_matching, c
 from recorders.networks.token_similarity import Metric
 from recorders.seeding import Purpose, generator
 
+_SIZES = 8  # merged tokens of this many sources or more share a bin
+
 
 class TokenMerge(nn.Module):
     """Merges similar tokens once (docs/token-merging.md): (batch, 1 + N, dim) → (batch, 1 + N − r, dim), r = ⌊ρ·N/2⌋.
@@ -120,9 +122,6 @@ class TokenMerge(nn.Module):
 def merging(network: nn.Module) -> TokenMerge | None:
     """Find the token merging of a network."""
     return next((module for module in network.modules() if isinstance(module, TokenMerge)), None)
-
-
-_SIZES = 8  # merged tokens of this many sources or more share a bin
 
 
 def merge_scalars(merge: TokenMerge) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ from torch.nn.functional import linear
 
 # Below this share of weights SciPy's sparse product beats a dense one on a CPU.
 _SPARSE = 0.06
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,6 @@ def _rows(weight: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> spars
     places = np.flatnonzero(kept)
     ends = np.searchsorted(places, width * np.arange(units + 1))
     return sparse.csr_array((weight.reshape(-1)[places], places % width, ends), shape=weight.shape)
-
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def contribution(

@@ -11,7 +11,6 @@ MASKS = "masks"
 PARAMETER_COORDINATES = ("parameter_layer", "parameter_size")
 _STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
 
-# Every name that a recording uses for itself.
 STORED_NAMES = {
     *(series.name for series in (*SERIES, *PROBED)),
     *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),

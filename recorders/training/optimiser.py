@@ -1,4 +1,4 @@
-"""Builds the optimiser a study asks for."""
+"""The optimiser a study asks for, and its learning rate as a pure function of the steps done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes the mask updates of a cohort while it trains."""
+"""Probes the mask updates of a cohort while it trains, and remembers how its masks changed."""
 
 from __future__ import annotations
 
