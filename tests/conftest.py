@@ -17,6 +17,12 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session")
+def recorded_store() -> Path:
+    """Return a store that an older version recorded (tests/stores/README.md)."""
+    return Path(__file__).parent / "stores" / "digits-0.1.0.zip"
+
+
+@pytest.fixture(scope="session")
 def mnist_root() -> Path:
     root = os.environ.get("BURDEN_DATA")
     if not root or not (Path(root) / "MNIST" / "raw").is_dir():
