@@ -124,7 +124,10 @@ def test_recording_the_same_study_again_repeats_nothing(
     store = tmp_path / "s.zarr"
     with zipfile.ZipFile(recorded_store) as archive:
         archive.extractall(store)
-    asked = "record fig2 --hidden 8 --epochs 3 --interval 4 --sparsities 0.5 0.8 --seeds 0 1 2 --out".split()
+    asked = (
+        *("record", "fig2", "--hidden", "8", "--epochs", "3", "--interval", "4"),
+        *("--sparsities", "0.5", "0.8", "--seeds", "0", "1", "2", "--out"),
+    )
     with pytest.raises(SystemExit) as ended:
         main([*asked, str(store)])
     assert (ended.value.code, capsys.readouterr().err) == (0, "18 of 18 runs are finished already\n")
