@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,19 +45,18 @@ class Member:
     def has_mapped(self, library: str) -> bool:
         """Whether it has loaded a library whose name contains this."""
         with suppress(OSError):
-            return library in Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8")
+            return library in Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8", errors="replace")
         return False
 
 
 def members(group: int) -> list[Member]:
     """List the living processes of a group; what has died but was not waited for is left out."""
-    return [member for member, its_group in _processes() if its_group == group]
-
-
-def _processes() -> Iterator[tuple[Member, int]]:
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
-            state, parent, group = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
-            if state not in "ZX":
-                command = (folder / "cmdline").read_text(encoding="utf-8").replace("\0", " ")
-                yield Member(int(folder.name), int(parent), command), int(group)
+            about = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            state, parent, its_group = about.rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                command = (folder / "cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ")
+                found.append(Member(int(folder.name), int(parent), command))
+    return found
