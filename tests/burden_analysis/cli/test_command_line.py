@@ -146,7 +146,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
         "optimal-s0.9-seed0  (after iterative-s0.9-seed0)",
         f"3 runs of 720 steps, 45 records each, into {tmp_path / 's'} as fig2",
     ]
-    assert re.fullmatch(r"3 runs in all: about \d+ \w+ of training .*, at most \d+ MB in the store", total)
+    assert re.fullmatch(r"3 runs in all: about [\d.]+ \w+ of training .*, at most \d+ MB in the store", total)
     assert not list(tmp_path.iterdir())
 
 

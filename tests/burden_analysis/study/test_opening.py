@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -221,20 +219,3 @@ def test_a_recording_with_a_damaged_chunk_is_named(store: Path) -> None:
     with pytest.raises(InputError, match=r"fig2 is damaged \(.*\): restore"):
         open_study(store)
     assert open_study(store, recordings="whole").sizes["run"] == 9
-
-
-def test_importing_is_cheap() -> None:
-    code = (
-        "import sys, burden_analysis; "
-        "heavy = {'scipy', 'statsmodels', 'torch', 'xarray', 'pandas'} & set(sys.modules); "
-        "assert not heavy, heavy; burden_analysis.compare_strategies; assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_every_public_name_resolves() -> None:
-    import burden_analysis
-
-    assert all(getattr(burden_analysis, name) is not None for name in burden_analysis.__all__)
-    with pytest.raises(AttributeError, match="nothing"):
-        burden_analysis.nothing  # noqa: B018

@@ -9,6 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from burden_analysis import open_study
+from tests.progress import PATIENCE
 
 SCRIPT = """
 import sys, torch
@@ -33,7 +34,7 @@ def test_processes_share_a_store_from_its_creation_on(tmp_path: Path) -> None:
         for first in (0, 4, 8)
     ]
     for process in started:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
     study = open_study(store)
     assert sorted(study.seed.values.tolist()) == list(range(12))

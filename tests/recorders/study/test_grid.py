@@ -11,7 +11,7 @@ import torch
 
 from burden_analysis import open_study
 from recorders.contract import InputError
-from recorders.data import Feed, load
+from recorders.data import load
 from recorders.networks.factory import default_model, network_of
 from recorders.seeding import with_seeded_weights
 from recorders.settings.axes import block_coordinates, block_name, blocks, without_axes
@@ -20,7 +20,6 @@ from recorders.settings.runs import Run, plan_runs
 from recorders.settings.settings import Settings
 from recorders.study.record import record_study
 from recorders.study.resources import Resources
-from recorders.training.throughput import Throughput
 
 
 def test_the_full_grid_has_the_800_runs_of_the_published_tables() -> None:
@@ -180,27 +179,6 @@ def test_a_vit_cannot_train_in_a_stack(tmp_path: Path) -> None:
         record_study(tiny(), tmp_path / "s.zarr", using=Resources(torch.device("cpu"), 1, stacked=True))
 
 
-def test_the_probe_sees_every_class_of_a_sorted_set() -> None:
-    data = load("digits")
-    order = data.test_labels.argsort()
-    data = replace(data, test_images=data.test_images[order], test_labels=data.test_labels[order])
-    first, again = (Feed(data).sample(64) for _ in range(2))
-    assert len(first[1].unique()) == 10
-    assert torch.equal(first[0], again[0])
-    assert len(Feed(data).sample(10_000)[1]) == len(data.test_labels)
-
-
-def test_throughput_leaves_out_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0.0, 2.0, 5.0, 6.0, 7.0])
-    monkeypatch.setattr("recorders.training.throughput.time.monotonic", lambda: next(now))
-    throughput = Throughput(torch.device("cpu"))
-    throughput.saw(30)
-    with throughput.paused():  # 2 to 5
-        pass
-    assert throughput.rate() == 10.0  # 30 images in 6 - 3 seconds
-    assert np.isnan(throughput.rate())
-
-
 def test_errors_of_a_vit_study_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 heads do not divide embedding 16"):
         record_study(tiny(setup="16x3"), tmp_path / "a.zarr", using=HERE)
@@ -245,24 +223,3 @@ def test_bfloat16_trains_nearly_like_float32(tmp_path: Path) -> None:
             losses.append(dataset["loss"].to_numpy())
     np.testing.assert_allclose(*losses, rtol=0.05)
     assert not np.array_equal(*losses)
-
-
-def test_a_feed_of_uint8_images_gives_what_normalising_them_all_gives() -> None:
-    data = load("digits")
-    lazy, eager = Feed(data), Feed(data.normalised())
-    indices = torch.tensor([[3, 1, 2], [5, 5, 0]])
-    for a, b in zip(lazy.batch(indices, [0, 1], 0), eager.batch(indices, [0, 1], 0), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
-    ours, others = ([x for x, _ in feed.held_out()] for feed in (lazy, eager))
-    torch.testing.assert_close(torch.cat(ours), torch.cat(others), rtol=1e-5, atol=1e-5)
-    assert sum(map(len, others)) == len(data.test_labels)
-
-
-def test_augmentation_is_a_function_of_seed_and_epoch() -> None:
-    feed = Feed(load("digits"), flip=True, crop_padding=1)
-    indices = torch.arange(40)[None].expand(2, -1)
-    first = feed.batch(indices, [0, 1], 0)[0]
-    assert not torch.equal(first[0], first[1])
-    later = feed.batch(indices, [0, 1], 1)[0]
-    assert not torch.equal(first[0], later[0])
-    assert torch.equal(Feed(load("digits"), flip=True, crop_padding=1).batch(indices[:1], [1], 0)[0][0], first[1])

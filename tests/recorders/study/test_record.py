@@ -21,6 +21,7 @@ from recorders.study.assignment import Outcome
 from recorders.study.executor import Task, execute
 from recorders.study.progress import Progress
 from recorders.study.record import Resources, record_study
+from tests.progress import PATIENCE
 
 SETTINGS = Settings(
     strategies=("iterative", "optimal", "random", "dense"),
@@ -340,12 +341,14 @@ def test_dropout_cannot_be_stacked(tmp_path: Path) -> None:
 
 
 def test_the_callers_own_processes_are_left_alone() -> None:
-    mine = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
+    mine = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(PATIENCE,))
     mine.start()
-    assert list(execute([Task("a", 1)], _work, workers=1, initializer=_start, initargs=(1,)))
-    assert mine.is_alive()
-    mine.terminate()
-    mine.join()
+    try:
+        assert list(execute([Task("a", 1)], _work, workers=1, initializer=_start, initargs=(1,)))
+        assert mine.is_alive()
+    finally:
+        mine.terminate()
+        mine.join()
 
 
 def test_empty_layers_can_be_allowed_in_the_same_store_and_allocations_share_one(tmp_path: Path) -> None:
