@@ -1,9 +1,9 @@
 """Recomputes every number that README.md and docs/ quote, and holds the pages against it.
 
-``python benchmarks/quoted.py list`` shows every quote with its page, group and command. ``... check`` computes the quotes
-of all groups, or of ``--only GROUP ...``, and exits with 1 if a page says otherwise; ``... write`` puts the new numbers
-into the pages. A number agrees if it prints the same. Studies are recorded into ``--stores`` unless they are there.
-``quotes.yaml`` holds the texts, with names where numbers stand; ``quoted_values.py`` computes what the names mean.
+``python benchmarks/quoted.py list`` shows every quote with its page, group and command. ``... check`` computes the
+quotes of all groups, or of ``--only GROUP ...``, and exits with 1 if a page says otherwise; ``... write`` puts the new
+numbers into the pages. A number agrees if it prints the same. Studies are recorded into ``--stores`` unless they are
+there. ``quotes/texts.yaml`` holds the texts, with names where numbers stand; the code beside it computes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from quoted_values import GROUPS
+from quotes.groups import GROUPS
 
 ROOT = Path(__file__).parents[1]
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -69,7 +69,7 @@ def printed(value: Any, spec: str) -> str:
 
 def quotes() -> list[Quote]:
     """All quotes, in the order of the file."""
-    content = yaml.safe_load((Path(__file__).parent / "quotes.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((Path(__file__).parent / "quotes" / "texts.yaml").read_text(encoding="utf-8"))
     return [
         Quote(page, group, text)
         for page, groups in content.items()

@@ -1,0 +1,34 @@
+"""The groups of quotes: what computes each, or which script measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quotes.published import published, relabelled
+from quotes.studies import digits, mnist, tables_mini
+
+
+@dataclass(frozen=True)
+class Group:
+    """Quotes that one command regenerates; `compute` gets the folder of stores, None where a script measures."""
+
+    command: str
+    compute: Callable[[Path], Mapping[str, Any]] | None = None
+
+
+GROUPS: dict[str, Group] = {
+    "published": Group("burden compare --by compression --published; burden power --seeds N", published),
+    "relabelled": Group("python benchmarks/quoted.py check --only relabelled", relabelled),
+    "digits": Group("burden reproduce fig2", digits),
+    "mnist": Group("burden reproduce fig2 --data mnist", mnist),
+    "tables-mini": Group("burden reproduce tables --preset tables-mini (--seeds 3 4 5)", tables_mini),
+    "simulated": Group("pytest -m slow tests/burden_analysis/statistics/test_error_rates.py (docs/statistics.md)"),
+    "commands.py": Group("python benchmarks/commands.py"),
+    "probe.py": Group("python benchmarks/probe.py DATA_ROOT"),
+    "merging.py": Group("python benchmarks/merging.py"),
+    "comparisons.py": Group("OMP_NUM_THREADS=1 python benchmarks/comparisons.py"),
+    "once": Group("measured once, by no script"),
+}
