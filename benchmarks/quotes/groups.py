@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quotes.merging import token_map
 from quotes.published import published, relabelled
+from quotes.simulated import simulated
 from quotes.studies import digits, mnist, tables_mini
 
 
@@ -22,13 +24,14 @@ class Group:
 GROUPS: dict[str, Group] = {
     "published": Group("burden compare --by compression --published; burden power --seeds N", published),
     "relabelled": Group("python benchmarks/quoted.py check --only relabelled", relabelled),
+    "token-map": Group("python benchmarks/quoted.py check --only token-map", token_map),
     "digits": Group("burden reproduce fig2", digits),
     "mnist": Group("burden reproduce fig2 --data mnist", mnist),
     "tables-mini": Group("burden reproduce tables --preset tables-mini (--seeds 3 4 5)", tables_mini),
-    "simulated": Group("pytest -m slow tests/burden_analysis/statistics/test_error_rates.py (docs/statistics.md)"),
+    "simulated": Group("pytest tests/burden_analysis/statistics/test_error_rates.py --junitxml=rates.xml", simulated),
     "commands.py": Group("python benchmarks/commands.py"),
     "probe.py": Group("python benchmarks/probe.py DATA_ROOT"),
     "merging.py": Group("python benchmarks/merging.py"),
     "comparisons.py": Group("OMP_NUM_THREADS=1 python benchmarks/comparisons.py"),
-    "once": Group("measured once, by no script"),
+    "once": Group("measured once, elsewhere or by no script"),
 }
