@@ -33,5 +33,6 @@ GROUPS: dict[str, Group] = {
     "probe.py": Group("python benchmarks/probe.py DATA_ROOT"),
     "merging.py": Group("python benchmarks/merging.py"),
     "comparisons.py": Group("OMP_NUM_THREADS=1 python benchmarks/comparisons.py"),
+    "kernels.py": Group("python benchmarks/kernels.py STORE OTHER"),
     "once": Group("measured once, elsewhere or by no script"),
 }
