@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -82,6 +83,28 @@ def test_every_registered_quote_stands_in_its_page() -> None:
 def test_published_numbers_are_quoted_as_they_are_computed() -> None:
     done = quoted("check", "--only", "published")
     assert (done.returncode, done.stdout) == (0, "0 numbers differ\n"), done.stdout + done.stderr
+
+
+def test_a_wrong_number_is_found_and_put_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    module = importlib.import_module("quoted")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text("It wins 12 of\n1 600, by −0.50\npoints (p = 0.04), at 1.03.\n", encoding="utf-8")
+    quote = module.Quote("page.md", "any", "wins {won} of {all:,}, by {by:+.2f} points (p = {p:.2g}), at {at:.2f}.")
+    right = {"won": 12, "all": 1600, "by": -0.5, "p": 0.0404, "at": 1.03}
+    assert list(quote.differences(right)) == []
+    found = list(quote.differences(right | {"won": 13, "by": 0.504, "at": 1.035001}))
+    assert [(name, old, new) for _, name, old, new in found] == [
+        ("won", "12", "13"),
+        ("by", "−0.50", "+0.50"),
+        ("at", "1.03", "1.04"),
+    ]
+    module.refresh("page.md", [(place, new) for place, _, _, new in found])
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text == "It wins 13 of\n1 600, by +0.50\npoints (p = 0.04), at 1.04.\n"
+    with pytest.raises(SystemExit, match="has this text 0 times, not once"):
+        module.Quote("page.md", "any", "loses {lost} of").found()
+    assert module.printed(1.7e-8, ".1t") == "1.7×10⁻⁸"
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "benchmarks/README.md", "README.md"])
