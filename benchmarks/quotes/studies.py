@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy.stats import ttest_1samp
 
@@ -24,6 +25,7 @@ from burden_analysis import (
     robustness,
 )
 from burden_analysis.claims.robustness import WHOLE
+from burden_analysis.compression.relative_indicators import compression_indicators
 from burden_analysis.definitions import GRADIENT_MAGNITUDES
 
 
@@ -140,14 +142,26 @@ def tables_mini(stores: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, (seeds, kernels) in _MINI.items():
         words = ("tables", "--preset", "tables-mini", "--seeds", *seeds)
-        table = accuracy_table(recorded(stores / f"tables-{name}", *words, **kernels))
+        study = recorded(stores / f"tables-{name}", *words, **kernels)
+        table = accuracy_table(study)
         wide = table.pivot_table(index=["seed", *ROWS], columns="compression", values="accuracy")
         apart = wide.sub(wide[0.0], axis=0)[[0.4, 0.8]]
         per_seed = apart.groupby("seed").mean()
         values |= {f"{name}.{ratio}": apart[ratio].mean() for ratio in apart}
         values |= {f"{name}.{ratio}.{k}": value for ratio in apart for k, value in enumerate(per_seed[ratio])}
         values[f"{name}.outcome"] = compression_effect(table).outcome.value
+        intervals = compression_indicators(study)
+        values[f"{name}.apart"] = int(((intervals["ci_low"] > 1) | (intervals["ci_high"] < 1)).sum())
+        values |= {"indicators": len(intervals), "ahead": min(values.get("ahead", np.inf), _ahead_until(study))}
     return values
+
+
+def _ahead_until(study: xr.Dataset) -> float:
+    """Epochs until which compressed networks are more accurate in the mean, at every sparsity and ratio."""
+    runs = pd.DataFrame(study["accuracy"].to_numpy(), columns=study["epoch"].to_numpy())
+    means = runs.groupby([study["sparsity"].to_numpy(), study["compression"].to_numpy()]).mean()
+    ahead = (means > means.xs(0.0, level=1).reindex(means.index, level=0)).drop(0.0, level=1).all()
+    return float(ahead.index[: int(ahead.argmin())].max())
 
 
 ROWS = ("learning_rate", "sparsity")
