@@ -21,8 +21,9 @@ SHOWN = 8  # records, spread over training as powers
 def main(one: str, other: str) -> None:
     """Print two Markdown tables."""
     first, second = open_study(one), open_study(other)
+    first, second = (a.isel(run=a["run_id"].isin(b["run_id"])) for a, b in ((first, second), (second, first)))
     if first["run_id"].to_numpy().tolist() != second["run_id"].to_numpy().tolist():
-        raise SystemExit(f"{one} and {other} do not hold the same runs in the same order")
+        raise SystemExit(f"{one} and {other} do not hold their common runs in the same order")
     apart = {}
     for name in ("loss", "weight_norm"):
         a, b = (series(study, name).to_numpy() for study in (first, second))

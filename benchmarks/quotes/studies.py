@@ -34,10 +34,13 @@ def digits(stores: Path) -> dict[str, Any]:
     study = recorded(stores / "digits", "fig2")
     first = study.isel(run=study["seed"].isin([0, 1, 2]))
     values = _order(study) | _growth(study) | _burden(first) | _load(first.isel(run=first["sparsity"] == 0.9))
+    again = _order(recorded(stores / "digits-others", "fig2", "--seeds", *"56789"))
     others = burden_decomposition(study.isel(run=~study["seed"].isin([0, 1, 2])))
     steps = others["update_step"].isel(update=others["compensation"].argmax("update"))
     means = others[["relaxation", "recovered"]].sel(order="mean").mean("update")
     return values | {
+        "again.contradicted": again["c1.contradicted"],
+        "again.not_supported": again["c1.not_supported"],
         "all.falls": _falling(study)["falls.p"],
         "others.first": int(steps.min()),
         "others.last": int(steps.max()),
@@ -87,7 +90,7 @@ def _burden(study: xr.Dataset) -> dict[str, Any]:
     terms = burden_decomposition(study)
     terms["recovered"] = terms["recovered"].sel(order="mean")
     values: dict[str, Any] = {"residual": float(terms["residual"].max())}
-    values["updates"] = int(terms["new_fit"].notna().sum())
+    values["updates"] = int(terms["new_fit"].count())
     lost = terms["lost"].sel(order="mean") > 0
     values |= {"losing": int(lost.sum()), "worse": int((terms["recovered"] < 0).where(lost).sum())}
     for sparsity, here in terms.groupby("sparsity"):
@@ -104,7 +107,7 @@ def _burden(study: xr.Dataset) -> dict[str, Any]:
             f"{sparsity}.peak": float(here["compensation"].mean("run")[peak]),
             f"{sparsity}.peak_step": int(here["update_step"].isel(run=0, update=peak)),
             f"{sparsity}.peak_fit": float(here["fit"].mean("run")[peak]),
-            f"{sparsity}.relaxing": 100 * float((here["relaxation"] < 0).sum() / here["relaxation"].notna().sum()),
+            f"{sparsity}.relaxing": 100 * float((here["relaxation"] < 0).sum() / here["relaxation"].count()),
         }
     fits = [values[f"{sparsity}.peak_fit"] for sparsity in (0.7, 0.8, 0.9)]
     values |= {"peak_fit_least": min(fits), "peak_fit_most": max(fits)}
