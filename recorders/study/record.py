@@ -130,7 +130,10 @@ def _record_block(block: _Block, shown: Progress) -> list[Outcome]:
         kept = kept_runs(store, _config(settings, model), block.checksum)
         new = [run for run in plan if run not in kept]
         about = provenance(
-            data=_about(images, block.checksum, settings), command=block.command, device=str(using.device)
+            threads=using.threads,
+            data=_about(images, block.checksum, settings),
+            command=block.command,
+            device=str(using.device),
         )
         for recording in {
             place.recording for run, (place, state) in kept.items() if run in plan and not state.finished

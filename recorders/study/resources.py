@@ -28,6 +28,11 @@ class Resources:
     workers: int
     stacked: bool = False
 
+    @property
+    def threads(self) -> int:
+        """Threads that one training computes with: one in a worker process, torch's own in this one."""
+        return torch.get_num_threads() if self.stacked else 1
+
 
 def resources(
     device: str | None = None, workers: int | None = None, stacked: bool | None = None, *, merged: bool = False

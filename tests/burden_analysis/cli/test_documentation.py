@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -65,3 +66,73 @@ def test_a_killed_loop_of_your_own_goes_on(tmp_path: Path) -> None:
     whole, killed = (open_study(tmp_path / name / "study.zarr") for name in ("whole", "killed"))
     assert killed.status.item() == "complete"
     xr.testing.assert_equal(whole, killed)
+
+
+def quoted(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(ROOT / "benchmarks" / "quoted.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_registered_quote_stands_in_its_page() -> None:
+    done = quoted("list")
+    assert done.returncode == 0, done.stderr
+    pages = {line.partition(" | ")[0] for line in done.stdout.splitlines() if " | " in line and line[0] != " "}
+    assert {"README.md", "docs/burden.md", "docs/published-tables.md", "docs/statistics.md"} <= pages
+
+
+def test_published_numbers_are_quoted_as_they_are_computed() -> None:
+    done = quoted("check", "--only", "published")
+    assert (done.returncode, done.stdout) == (0, "0 numbers differ\n"), done.stdout + done.stderr
+
+
+def test_a_wrong_number_is_found_and_put_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    module = importlib.import_module("quoted")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text("It wins 12 of\n1 600, by −0.50\npoints (p = 0.04), at 1.03.\n", encoding="utf-8")
+    quote = module.Quote("page.md", "any", "wins {won} of {all:,}, by {by:+.2f} points (p = {p:.2g}), at {at:.2f}.")
+    right = {"won": 12, "all": 1600, "by": -0.5, "p": 0.0404, "at": 1.03}
+    assert list(quote.differences(right)) == []
+    found = list(quote.differences(right | {"won": 13, "by": 0.504, "at": 1.035001}))
+    assert [(name, old, new) for _, name, old, new in found] == [
+        ("won", "12", "13"),
+        ("by", "−0.50", "+0.50"),
+        ("at", "1.03", "1.04"),
+    ]
+    module.refresh("page.md", [(place, new) for place, _, _, new in found])
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text == "It wins 13 of\n1 600, by +0.50\npoints (p = 0.04), at 1.04.\n"
+    with pytest.raises(SystemExit, match="has this text 0 times, not once"):
+        module.Quote("page.md", "any", "loses {lost} of").found()
+    assert module.printed(1.7e-8, ".1t") == "1.7×10⁻⁸"
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "benchmarks/README.md", "README.md"])
+def test_paths_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    folder = (ROOT / page).parent
+    named = re.findall(r"`((?:recorders|burden_analysis|reports|tests|benchmarks|docs)/[^`\s]*)`", text)
+    linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    missing = [name for name in named if not re.search("NAME|PACKAGE", name) and not (ROOT / name).exists()]
+    assert missing + [link for link in linked if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_names_that_a_page_gives_for_a_file_are_in_it(page: str) -> None:
+    """Such as: `LOOKS` in `reports/drawing/style.py`."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    pairs = re.findall(r"((?:`\w+`, )*`\w+`) in `([\w/]+\.py)`", text)
+    assert len(pairs) >= 1
+    absent = [
+        (name, path)
+        for names, path in pairs
+        for name in re.findall(r"\w+", names)
+        if not re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert absent == []
+
+
+def test_every_benchmark_is_listed() -> None:
+    listed = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    scripts = [path.name for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()]
+    assert [name for name in scripts if f"`{name}`" not in listed] == []

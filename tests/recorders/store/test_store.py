@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 import xarray as xr
 import zarr
 
-import recorders.store.provenance
 from recorders.contract import InputError, RunError, Status
 from recorders.measure.background import BackgroundWriter
 from recorders.store.compaction import compact, consolidate, is_compact
@@ -207,25 +205,3 @@ def test_the_writing_thread_hands_its_error_back_and_commits_nothing_after_it() 
     with pytest.raises(RunError, match="disk full"):
         writer.close()
     assert done == [1]
-
-
-def test_git_is_that_of_the_package_wherever_one_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def git(*arguments: str) -> str:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    for name in ("ours", "site-packages"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").touch()
-    git("init", "-q")
-    git("add", "ours")
-    git("commit", "-q", "-m", "a package")
-    (tmp_path / ".gitignore").write_text("site-packages\n")
-    git("add", ".gitignore")
-    monkeypatch.chdir("/")
-    assert recorders.store.provenance._git(tmp_path / "ours") == {"commit": git("rev-parse", "HEAD"), "dirty": True}
-    monkeypatch.chdir(tmp_path)
-    assert recorders.store.provenance._git(tmp_path / "site-packages") is None  # a wheel inside somebody's repository
-    assert recorders.store.provenance.provenance()["git"] == recorders.store.provenance._git()
-    assert (recorders.store.provenance._git() or {}).get("commit") != git("rev-parse", "HEAD")
