@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from burden_analysis.cli.flags import Flags
 from burden_analysis.definitions import GRADIENT_MAGNITUDES
 from recorders.settings.presets import STUDIES
-from recorders.settings.settings import Settings
 
 STORE = "study.zarr"
 INDICATORS = GRADIENT_MAGNITUDES  # the verdict is always shown under all of them
@@ -46,7 +46,7 @@ class Record:
     """Train the runs of a study and record them into a store; finished runs are not repeated."""
 
     study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    settings: Annotated[Flags, tyro.conf.OmitArgPrefixes]
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path(STORE)
     """Store to write or to complete."""
@@ -63,7 +63,7 @@ class Reproduce:
     """Record a study, compare, draw and report it in one go."""
 
     study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    settings: Annotated[Flags, tyro.conf.OmitArgPrefixes]
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path("results")
     """Folder for the store, the figures, the tables and the report."""
