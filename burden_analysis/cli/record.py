@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burden_analysis.cli.arguments import STORE, Record, Reproduce
+from burden_analysis.cli.arguments import STORE, Record, Reproduce, Trained
 from burden_analysis.cli.dry_run import dry_run
 from burden_analysis.cli.report import write_all
 from recorders.contract import InputError
@@ -41,21 +41,21 @@ def reproduce(asked: Reproduce, command: str) -> int:
     return _exit_code(outcomes)
 
 
-def _train(asked: Record | Reproduce, store: Path, command: str) -> list[Outcome]:
+def _train(asked: Trained, store: Path, command: str) -> list[Outcome]:
     from recorders.study.progress import Progress
     from recorders.study.record import record_study
 
     return record_study(store=store, command=command, progress=Progress(), **_study(asked))
 
 
-def _study(asked: Record | Reproduce) -> dict[str, Any]:
+def _study(asked: Trained) -> dict[str, Any]:
     """Resolve what plans and records the study that was asked for."""
     from recorders.study.resources import resources
 
     settings = preset(asked.study, asked.config, asked.preset, **asked.settings)
-    machine = asked.machine
+    merged, machine = any(map(merges, blocks(settings))), asked.machine
     stacked = {"yes": True, "no": False}.get(machine.stacked)
-    using = resources(machine.device, machine.workers, stacked, merged=any(map(merges, blocks(settings))))
+    using = resources(machine.device, machine.workers, stacked, merged=merged)
     where = {"data_root": machine.root, "offline": machine.offline}
     return {"settings": settings, "name": asked.study, "using": using, **where}
 

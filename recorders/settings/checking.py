@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import wraps
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from recorders.contract import InputError, short_name, unknown_name
 
 T = TypeVar("T")
-CHECKED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 def _number(value: Any) -> Any:
@@ -31,48 +31,48 @@ Count = Annotated[int, Field(strict=True, gt=0)]
 Number = Annotated[float, BeforeValidator(_number), Field(strict=True, allow_inf_nan=False)]
 
 
-def one_line_errors(section: type[T]) -> type[T]:
-    """Let a pydantic dataclass raise `InputError`, in one line, where it refuses a value."""
-    made = section.__init__
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def section(described: type[T]) -> type[T]:
+    """Make a frozen pydantic dataclass that raises `InputError`, in one line, where it refuses a value."""
+    how = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    made: type[T] = dataclass(frozen=True, kw_only=True, config=how)(described)  # type: ignore[assignment]
+    check: Callable[..., None] = made.__init__
 
-    @wraps(made)
-    def init(self: T, *values: Any, **named: Any) -> None:
+    @wraps(check)
+    def init(self: T, **values: Any) -> None:
         try:
-            made(self, *values, **named)
+            check(self, **values)
         except ValidationError as error:
-            raise _one_line(section, error.errors(include_url=False)[0]) from None
+            raise _one_line(made, error.errors(include_url=False)[0]) from None
 
-    section.__init__ = init  # type: ignore[assignment]
-    return section
+    made.__init__ = init  # type: ignore[assignment]
+    return made
 
 
-def fields(section: type) -> dict[str, Any]:
+def fields(made: type) -> dict[str, Any]:
     """Return pydantic's fields of a dataclass, by name: annotation, default and description."""
-    found: dict[str, Any] = section.__pydantic_fields__  # type: ignore[attr-defined]
+    found: dict[str, Any] = made.__pydantic_fields__  # type: ignore[attr-defined]
     return found
 
 
-def places(section: type) -> dict[str, tuple[str, ...]]:
+def places(made: type) -> dict[str, tuple[str, ...]]:
     """Return the path of every setting by its short name: ``{"epochs": ("training", "epochs"), ...}``."""
     found: dict[str, tuple[str, ...]] = {}
-    for name, field in fields(section).items():
+    for name, field in fields(made).items():
         inside = getattr(field.annotation, "__pydantic_fields__", None)
-        if inside is not None:
-            found |= {short_name(name, own): (name, own) for own in inside}
-        else:
-            found[name] = (name,)
+        found |= {short_name(name, own): (name, own) for own in inside} if inside else {name: (name,)}
     return found
 
 
-def _one_line(section: type, error: Mapping[str, Any]) -> InputError:
+def _one_line(made: type, error: Mapping[str, Any]) -> InputError:
     """Say what was asked, what is possible and, by the field's description, what it is."""
     path = tuple(str(part) for part in error["loc"] if not isinstance(part, int))
     if error["type"] in ("unexpected_keyword_argument", "invalid_key"):
-        return _unknown(section, tuple(map(str, error["loc"])), error["input"])
+        return _unknown(made, tuple(map(str, error["loc"])), error["input"])
     if error["type"] == "value_error":
         cause = error["ctx"]["error"]
         return cause if isinstance(cause, InputError) else InputError(f"{'.'.join(path)} {cause}")
-    field = fields(section)[path[0]]
+    field = fields(made)[path[0]]
     for name in path[1:]:
         field = fields(field.annotation)[name]
     if error["type"] == "literal_error":
@@ -82,12 +82,12 @@ def _one_line(section: type, error: Mapping[str, Any]) -> InputError:
     return InputError(f"{'.'.join(path)} {must}, got {error['input']!r}{about}")
 
 
-def _unknown(section: type, path: tuple[str, ...], value: Any) -> InputError:
+def _unknown(made: type, path: tuple[str, ...], value: Any) -> InputError:
     *at, key = path
-    known = {p[-1] if at else name: p for name, p in places(section).items() if list(p[: len(at)]) == at}
+    known = {p[-1] if at else name: p for name, p in places(made).items() if list(p[: len(at)]) == at}
     if key in known:  # where it was before settings had sections
         inside, name = known[key]
-        kind = fields(section)[inside].annotation.__name__
+        kind = fields(made)[inside].annotation.__name__
         return InputError(
             f"{key} is now {inside}.{name}: write {inside}: {{{name}: {json.dumps(value, default=str)}}} in YAML, "
             f"{inside}={kind}({name}={value!r}) in Python"

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-from pydantic.dataclasses import dataclass
 from pydantic_core import to_jsonable_python
 
 from recorders.contract import SECTIONS, InputError, flat_config, unknown_name
 from recorders.methods.registry import METHODS, STATIC
-from recorders.settings.checking import CHECKED, Amount, Count, Flag, Number, one_line_errors, places
+from recorders.settings.checking import Amount, Count, Flag, Number, places, section
 
 Item = TypeVar("Item")
 # Runs are comparable where all other settings agree: these span the study, name a run, or change no number.
-GRID = ("strategies", "sparsities", "compressions", "seeds")
-FREE = (*GRID, "axes", "allocation", "allow_empty_layers")
+FREE = ("strategies", "sparsities", "compressions", "seeds", "axes", "allocation", "allow_empty_layers")
 
 
 def setup_numbers(setup: str) -> tuple[int, int]:
@@ -68,8 +66,7 @@ def _axes(value: Any) -> Any:
 Share = Annotated[Number, Field(ge=0, lt=1)]
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class DataSettings:
     """Images and how they are prepared."""
 
@@ -85,8 +82,7 @@ class DataSettings:
     """Pixels of padding before a random crop of training images; 0: no crop."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class NetworkSettings:
     """The MLP, or the ViT and its token merging."""
 
@@ -106,8 +102,7 @@ class NetworkSettings:
     """Count a merged token as often as the tokens it stands for."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class TrainingSettings:
     """The optimiser and how long it runs."""
 
@@ -129,8 +124,7 @@ class TrainingSettings:
     """float32, or bfloat16 (autocast; weights stay float32)."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class PruningSettings:
     """When masks change, and how random ones are spread."""
 
@@ -147,8 +141,7 @@ class PruningSettings:
     """Go on when a layer loses its last weight."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class RecordingSettings:
     """How often is looked."""
 
@@ -158,8 +151,7 @@ class RecordingSettings:
     """Epochs between held-out evaluations."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class ProbeSettings:
     """How the burden is measured."""
 
@@ -169,8 +161,7 @@ class ProbeSettings:
     """Held-out images the burden is measured on; all of them where there are fewer."""
 
 
-@one_line_errors
-@dataclass(frozen=True, config=CHECKED)
+@section
 class Settings:
     """Settings of one study."""
 
@@ -236,8 +227,8 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Sort settings given by their short names into sections; an unknown name stays for `Settings` to refuse."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        *section, field = PLACES.get(name, (name,))
-        (found.setdefault(section[0], {}) if section else found)[field] = value
+        *inside, field = PLACES.get(name, (name,))
+        (found.setdefault(inside[0], {}) if inside else found)[field] = value
     return found
 
 

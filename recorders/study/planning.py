@@ -27,18 +27,12 @@ from recorders.training.train import method_of, steps_per_epoch, update_steps
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a study with one architecture and one schedule: what one recording holds.
+    """A part of a study with one architecture and one schedule: name, runs and shape of one recording.
 
     Attributes
     ----------
-    name : str
-        Name of the recording.
-    settings : Settings
-        With one value on each axis.
-    runs : sequence of Run
-        Each after the one whose mask it starts from.
-    layout : Layout
-        Of a recording of all of them.
+    name, settings, runs, layout
+        Of the recording; `settings` have one value on each axis, a run comes after the one whose mask it starts from.
     """
 
     name: str
@@ -57,10 +51,8 @@ class StudyPlan:
         In the order in which they are recorded.
     images : DataSet
         As decoded, padded.
-    using : Resources
-        Device and processes.
-    model : callable, optional
-        Makes the network, where it is not the study's own.
+    using, model
+        As asked.
     """
 
     blocks: Sequence[Block]
@@ -117,19 +109,17 @@ def plan_study(
         check_factory(model, pickled=not using.stacked)
     root = None if data_root is None else Path(data_root)
     images = (data or load(settings.data.name, root, offline=offline)).padded(settings.data.image_size)
-    planned = []
-    for part in parts:
-        runs = plan_runs(part)
-        layout = planned_layout(runs, part, images, model or default_model(images, part), using)
-        planned.append(Block(block_name(name, part), part, runs, layout))
-    return StudyPlan(planned, images, using, model)
+    runs = [plan_runs(part) for part in parts]
+    layouts = [planned_layout(own, part, images, model, using) for own, part in zip(runs, parts, strict=True)]
+    names = [block_name(name, part) for part in parts]
+    return StudyPlan(list(map(Block, names, parts, runs, layouts)), images, using, model)
 
 
 def planned_layout(
     runs: Sequence[Run],
     settings: Settings,
     images: DataSet,
-    model: ModelFactory,
+    model: ModelFactory | None,
     using: Resources,
     told_apart_by: Iterable[str] = (),
 ) -> Layout:
@@ -143,8 +133,8 @@ def planned_layout(
         A block of a study.
     images : DataSet
         What they train on.
-    model : callable
-        Makes their network.
+    model : callable, optional
+        Makes their network; the study's own by default.
     using : Resources
         Whether they train as stacks.
     told_apart_by : iterable of str
@@ -159,7 +149,7 @@ def planned_layout(
     InputError
         A sparsity that empties a layer, or a training too short for a single mask update.
     """
-    network = network_of(runs[0], model, settings)
+    network = network_of(runs[0], model or default_model(images, settings), settings)
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
     per_epoch = steps_per_epoch(settings, len(images.train_labels))
     total = per_epoch * settings.training.epochs

@@ -12,7 +12,7 @@ import zarr
 
 from recorders.contract import Status
 from recorders.data import DataSet
-from recorders.networks.factory import ModelFactory, default_model
+from recorders.networks.factory import ModelFactory
 from recorders.settings.axes import told_apart
 from recorders.settings.runs import Run
 from recorders.settings.settings import Settings
@@ -94,28 +94,28 @@ def record_study(
 
 
 def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, shown: Progress) -> list[Outcome]:
-    settings, images, using, model = block.settings, plan.images_of(block), plan.using, plan.model
+    config = block.settings.as_dict()
+    if plan.model:
+        config["model"] = f"{plan.model.__module__}.{plan.model.__qualname__}"
     with exclusive(store):
         open_root(store, create=True)
         recover_all(store)
-        kept = kept_runs(store, _config(settings, model), plan.checksum)
+        kept = kept_runs(store, config, plan.checksum)
         new = [run for run in block.runs if run not in kept]
-        about = provenance(data=_about(images, plan.checksum, settings), command=command, device=str(using.device))
+        about = provenance(data=_about(block, plan), command=command, device=str(plan.using.device))
         for recording in {
             place.recording for run, (place, state) in kept.items() if run in block.runs and not state.finished
         }:
             note_resumption(store, recording, about)
         if new:
-            make, axes = model or default_model(images, settings), axes_there(store)
-            layout = planned_layout(new, settings, images, make, using, axes)
-            config = told_apart(_config(settings, model), axes)
-            title = _free_name(store, block.name)
-            create_recording(store, title, layout, config=config, provenance=about)
+            title, axes = _free_name(store, block.name), axes_there(store)
+            layout = planned_layout(new, block.settings, plan.images, plan.model, plan.using, axes)
+            create_recording(store, title, layout, config=told_apart(config, axes), provenance=about)
             kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
         missing = [run for run in block.runs if not kept[run][1].finished]
         outcomes = []
         shown.start(len(block.runs), len(missing))
-        for outcome in _train(missing, kept, settings, store, images, using, model):
+        for outcome in _train(missing, kept, block, plan, store):
             outcomes.append(outcome)
             shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
         for recording in {place.recording for place, _ in kept.values()}:
@@ -125,15 +125,10 @@ def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, show
     return outcomes
 
 
-def _about(images: DataSet, checksum: str, settings: Settings) -> dict[str, Any]:
-    probed = min(settings.probe.size, len(images.test_labels)) if settings.probe.every else 0
-    held_out = len(images.test_labels)
-    return {"name": images.name, "sha256": checksum, "held_out_images": held_out, "probed_images": probed}
-
-
-def _config(settings: Settings, model: ModelFactory | None) -> dict[str, Any]:
-    own = {"model": f"{model.__module__}.{model.__qualname__}"} if model else {}
-    return settings.as_dict() | own
+def _about(block: Block, plan: StudyPlan) -> dict[str, Any]:
+    probe, held_out = block.settings.probe, len(plan.images.test_labels)
+    probed = min(probe.size, held_out) if probe.every else 0
+    return {"name": plan.images.name, "sha256": plan.checksum, "held_out_images": held_out, "probed_images": probed}
 
 
 def _free_name(store: Path, name: str) -> str:
@@ -142,13 +137,7 @@ def _free_name(store: Path, name: str) -> str:
 
 
 def _train(
-    missing: Sequence[Run],
-    kept: dict[Run, tuple[Place, Status]],
-    settings: Settings,
-    store: Path,
-    images: DataSet,
-    using: Resources,
-    model: ModelFactory | None,
+    missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]], block: Block, plan: StudyPlan, store: Path
 ) -> Iterator[Outcome]:
     """Train what is missing, each run after the one whose mask it starts from."""
 
@@ -158,15 +147,16 @@ def _train(
 
     if not missing:
         return
+    images, using = plan.images_of(block), plan.using
     if using.stacked:
-        worker = Worker(store, settings, images, using.device, model)
+        worker = Worker(store, block.settings, images, using.device, plan.model)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))
         return
     # Runs that share a chunk (a store made for stacks) must not be written by two processes.
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
-    arguments = (store, settings, images.shared(), using.device, model)
+    arguments = (store, block.settings, images.shared(), using.device, plan.model)
     for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         yield from outcomes
 
