@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
 import tyro
 
 from recorders.contract import flat_config
-from recorders.settings.checking import fields
+from recorders.settings.checking import description, fields
 from recorders.settings.presets import STUDIES, preset
 from recorders.settings.settings import PLACES, Settings
 
@@ -20,7 +20,7 @@ def _flags() -> dict[str, Any]:
         kind = fields(Settings)[section[0]].annotation if section else Settings
         of_studies = {study: _shown(values[flag]) for study, values in defaults.items()}
         told = set(of_studies.values()) if len(set(of_studies.values())) == 1 else map(": ".join, of_studies.items())
-        about = tyro.conf.arg(help=fields(kind)[name].description, help_behavior_hint=f"(default: {'; '.join(told)})")
+        about = tyro.conf.arg(help=description(fields(kind)[name]), help_behavior_hint=f"(default: {'; '.join(told)})")
         found[flag] = Annotated[get_type_hints(kind)[name], about]
     return found
 

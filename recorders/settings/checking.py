@@ -55,6 +55,11 @@ def fields(made: type) -> dict[str, Any]:
     return found
 
 
+def description(field: Any) -> str:
+    """Return the docstring of a field in one line."""
+    return " ".join((field.description or "").split())
+
+
 def places(made: type) -> dict[str, tuple[str, ...]]:
     """Return the path of every setting by its short name: ``{"epochs": ("training", "epochs"), ...}``."""
     found: dict[str, tuple[str, ...]] = {}
@@ -78,7 +83,7 @@ def _one_line(made: type, error: Mapping[str, Any]) -> InputError:
     if error["type"] == "literal_error":
         return unknown_name(path[-1], str(error["input"]), get_args(field.annotation))
     must = error["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list")
-    about = f" ({field.description.rstrip('.')})" if field.description else ""
+    about = f" ({meaning.rstrip('.')})" if (meaning := description(field)) else ""
     return InputError(f"{'.'.join(path)} {must}, got {error['input']!r}{about}")
 
 

@@ -224,10 +224,12 @@ PLACES = places(Settings)
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort settings given by their short names into sections; an unknown name stays for `Settings` to refuse."""
+    """Sort settings given by their short names into sections."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        *inside, field = PLACES.get(name, (name,))
+        if name not in PLACES:
+            raise unknown_name("setting", name, PLACES)
+        *inside, field = PLACES[name]
         (found.setdefault(inside[0], {}) if inside else found)[field] = value
     return found
 

@@ -88,6 +88,7 @@ FLAT: dict[str, Any] = {
         ({"pruning": {"initial_sparsity": 0.8}, "sparsities": [0.7]}, "initial_sparsity 0.8 is above sparsity 0.7"),
         ({"probe": {"size": 0}}, "probe.size must be greater than 0, got 0"),
         ({"network": {"hidden": [0]}}, "network.hidden must be greater than 0, got 0"),
+        ({"pruning": {"interval": None}}, r"got None \(Optimiser steps .* set an epoch\)\)$"),
         ({"data": {"flip": 1}}, "data.flip must be a valid boolean, got 1"),
         ({"data": 3}, "data must be a dictionary or an instance of DataSettings, got 3"),
         ({1: 2}, "unknown setting '1'"),
@@ -159,9 +160,11 @@ def test_values_are_replaced_by_their_short_names() -> None:
     assert settings.pruning == PruningSettings(interval=8)
     assert (settings.training.epochs, settings.recording.interval, settings.seeds) == (3, 5, (7,))
     assert settings.with_values() == settings
-    assert settings.with_values(training={"epochs": 4}).training.epochs == 4
-    with pytest.raises(InputError, match=r"unknown setting 'epoch'.*did you mean 'training.epochs'"):
-        settings.with_values(epoch=3)
+    for name, hint in (("epoch", "; did you mean 'epochs'?"), ("training", "")):
+        with pytest.raises(
+            InputError, match=f"unknown setting '{name}': choose from data, image_size, .*probe_size{hint}"
+        ):
+            settings.with_values(**{name: 3})
 
 
 unit = st.floats(0, 1, exclude_max=True)
@@ -242,6 +245,24 @@ def test_a_flat_config_of_an_older_store_gives_the_same_settings() -> None:
     assert settings_from_config({**expected, "model": "mine.make"}) == settings_from_config(FLAT)
     assert flat_config(expected) == FLAT
     assert settings_from_config({"epochs": 2}) == Settings(training=TrainingSettings(epochs=2))
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+anything = st.recursive(
+    scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(list(FLAT)) | scalars, v, max_size=3)
+)
+
+
+@given(st.dictionaries(st.sampled_from([*FLAT, *Settings().as_dict()]) | scalars, anything, max_size=4))
+def test_whatever_a_file_holds_is_read_or_refused_in_one_line(values: dict[Any, Any]) -> None:
+    short = {str(name): value for name, value in values.items()}
+    for read in (lambda: Settings.from_dict(values), lambda: Settings().with_values(**short)):
+        try:
+            settings = read()
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert Settings.from_dict(settings.as_dict()) == settings
 
 
 def test_settings_are_frozen_and_told_apart() -> None:
