@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,16 +27,16 @@ from recorders.training.train import method_of, steps_per_epoch, update_steps
 
 
 def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callable[[], None]:
-    steps = steps_per_epoch(settings, len(data.train_labels)) * settings.epochs
+    steps = steps_per_epoch(settings, len(data.train_labels)) * settings.training.epochs
     worker = Worker(store, settings, data, torch.device("cpu"))
     network = default_model(data, settings)()
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
-    name = f"{run.strategy}-{settings.probe_every}-{settings.probe_size}"
+    name = f"{run.strategy}-{settings.probe.every}-{settings.probe.size}"
     samples = len(data.train_labels)
     updates = len(update_steps(method_of(run, settings, network, samples), settings, samples))
     layers = ["hidden1", "hidden2"]
-    probed = settings.probe_every > 0
-    layout = Layout([run.coordinates()], shapes, layers, record_steps(settings.interval, steps), 1.0, updates, probed)
+    probed, records = settings.probe.every > 0, record_steps(settings.recording.interval, steps)
+    layout = Layout([run.coordinates()], shapes, layers, records, 1.0, updates, probed)
     create_recording(store, name, layout, config={}, provenance={})
 
     def go() -> None:
@@ -52,20 +51,20 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{machine()}; whole recorded runs, 7 interleaved rounds")
     for name, epochs in (("mnist", 1), ("digits", 20)):
-        base = replace(preset("fig2", name), epochs=epochs)
-        data = load(name, Path(sys.argv[1]), offline=True).padded(base.image_size).normalised()
+        base = preset("fig2", data=name, epochs=epochs)
+        data = load(name, Path(sys.argv[1]), offline=True).padded(base.data.image_size).normalised()
         for run in (Run("iterative", 0.9, 0), Run("dense", 0.0, 0)):
             with tempfile.TemporaryDirectory() as folder:
                 kinds = {
-                    "no probe": (0, base.probe_size),
-                    "every update": (1, base.probe_size),
-                    "every 4th": (4, base.probe_size),
+                    "no probe": (0, base.probe.size),
+                    "every update": (1, base.probe.size),
+                    "every 4th": (4, base.probe.size),
                     "every update, 1 024 images": (1, 1024),
                     "every 4th, 1 024 images": (4, 1024),
                 }
                 pieces = {
                     kind: training(
-                        replace(base, probe_every=every, probe_size=size), data, run, Path(folder) / "s.zarr"
+                        base.with_values(probe_every=every, probe_size=size), data, run, Path(folder) / "s.zarr"
                     )
                     for kind, (every, size) in kinds.items()
                 }

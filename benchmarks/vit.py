@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median, quantiles
 
 import torch
@@ -39,17 +38,16 @@ def settled(work: Callable[[], object], device: torch.device) -> Callable[[], No
 
 
 def pieces(embedding: int, heads: int, batch: int, device: torch.device) -> tuple[dict[str, Callable[[], None]], int]:
-    settings = preset("tables")
-    settings = replace(settings, precision="bfloat16" if device.type == "cuda" else "float32")
+    settings = preset("tables", precision="bfloat16" if device.type == "cuda" else "float32")
     networks = [with_seeded_weights(0, lambda: VisionTransformer(embedding=embedding, heads=heads)) for _ in range(2)]
-    cohort = Cohort(networks[:1], [None], device, precision=settings.precision)
+    cohort = Cohort(networks[:1], [None], device, precision=settings.training.precision)
     optimiser = make_optimiser(cohort.trainable, settings)
     images = torch.randn(1, batch, 3, 224, 224, device=device)
     labels = torch.randint(0, 10, (1, batch), device=device)
     probe = MaskProbe(
         networks[1].to(device),
-        torch.randn(settings.probe_size, 3, 224, 224, device=device),
-        labels.new_zeros(settings.probe_size),
+        torch.randn(settings.probe.size, 3, 224, 224, device=device),
+        labels.new_zeros(settings.probe.size),
     )
     levels = [0.9, 0.905]
 
@@ -86,7 +84,7 @@ def main() -> None:
     batch = int(sys.argv[2]) if len(sys.argv) > 2 else (BATCH if device.type == "cuda" else 4)
     if device.type == "cpu":
         torch.set_num_threads(1)
-    every = preset("tables").probe_every
+    every = preset("tables").probe.every
     print(f"{machine()}; {device}, 224 pixels, batch {batch} scaled to {BATCH}, {ROUNDS} interleaved rounds\n")
     print("| embedding | prunable weights | step of 128, ms | mask update / 16 steps | probe by default / its steps |")
     print("|---|---|---|---|---|")

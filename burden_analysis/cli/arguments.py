@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from burden_analysis.cli.flags import Flags
 from burden_analysis.definitions import GRADIENT_MAGNITUDES
 from recorders.settings.presets import STUDIES
-from recorders.settings.settings import Settings
 
 STORE = "study.zarr"
 INDICATORS = GRADIENT_MAGNITUDES  # the verdict is always shown under all of them
@@ -42,35 +42,34 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Record:
-    """Train the runs of a study and record them into a store; finished runs are not repeated."""
+class Trained:
+    """What is trained, and with what."""
 
     study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    settings: Annotated[Flags, tyro.conf.OmitArgPrefixes]
     machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
-    out: Path = Path(STORE)
-    """Store to write or to complete."""
     preset: str | None = None
     """Named settings laid over the study's: tables-setup, tables-column, tables-mini."""
     config: Path | None = None
     """YAML file of settings, laid over the presets."""
+
+
+@dataclass(frozen=True)
+class Record(Trained):
+    """Train the runs of a study and record them into a store; finished runs are not repeated."""
+
+    out: Path = Path(STORE)
+    """Store to write or to complete."""
     dry_run: bool = False
     """Print runs, time and size of the store, and stop."""
 
 
 @dataclass(frozen=True)
-class Reproduce:
+class Reproduce(Trained):
     """Record a study, compare, draw and report it in one go."""
 
-    study: Study
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
-    machine: Annotated[Machine, tyro.conf.OmitArgPrefixes]
     out: Path = Path("results")
     """Folder for the store, the figures, the tables and the report."""
-    preset: str | None = None
-    """Named settings laid over the study's: tables-setup, tables-column, tables-mini."""
-    config: Path | None = None
-    """YAML file of settings, laid over the presets."""
 
 
 @dataclass(frozen=True)

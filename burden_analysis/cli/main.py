@@ -17,7 +17,6 @@ from burden_analysis.cli.arguments import (
     Claims,
     Compare,
     Figure,
-    Machine,
     Power,
     Record,
     Report,
@@ -26,7 +25,6 @@ from burden_analysis.cli.arguments import (
 )
 from burden_analysis.cli.claims import claims
 from burden_analysis.cli.compare import compare
-from burden_analysis.cli.defaults import settings_before_flags
 from burden_analysis.cli.power import power
 from burden_analysis.cli.record import record, reproduce
 from burden_analysis.cli.report import figure, report
@@ -60,8 +58,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     kind = COMMANDS[name]
-    default: Any = kind(tyro.MISSING, settings_before_flags(rest), Machine()) if kind in (Record, Reproduce) else None
-    asked = _parse(kind, rest, f"burden {name}", default)
+    asked = _parse(kind, rest, f"burden {name}")
     actions: dict[type, Callable[[Any, str], int]] = {
         Reproduce: reproduce,
         Record: record,
@@ -75,12 +72,12 @@ def _dispatch(arguments: list[str]) -> int:
     return actions[kind](asked, shlex.join(["burden", *arguments]))
 
 
-def _parse(kind: type, arguments: list[str], program: str, default: Any) -> Any:
+def _parse(kind: type, arguments: list[str], program: str) -> Any:
     """Parse with tyro, whose framed error messages become one line."""
     framed = io.StringIO()
     try:
         with contextlib.redirect_stderr(framed):
-            return tyro.cli(kind, args=arguments, prog=program, default=default)
+            return tyro.cli(kind, args=arguments, prog=program)
     except SystemExit as ended:
         if not ended.code:
             raise

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from burden_analysis.cli.arguments import STORE, Machine, Record, Reproduce
+from burden_analysis.cli.arguments import STORE, Record, Reproduce, Trained
 from burden_analysis.cli.dry_run import dry_run
 from burden_analysis.cli.report import write_all
 from recorders.contract import InputError
 from recorders.settings.axes import blocks
-from recorders.settings.settings import Settings, merges
+from recorders.settings.presets import preset
+from recorders.settings.settings import merges
 
 if TYPE_CHECKING:
     from recorders.study.assignment import Outcome
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 def record(asked: Record, command: str) -> int:
     """Train what the store lacks; 1 where a run failed or diverged."""
     if asked.dry_run:
-        return dry_run(asked)
-    outcomes = _train(asked.study, asked.settings, asked.machine, asked.out, command)
+        from recorders.study.planning import plan_study
+
+        return dry_run(plan_study(**_study(asked)), asked.out)
+    outcomes = _train(asked, asked.out, command)
     sys.stdout.write(f"recorded into {asked.out}\n")
     return _exit_code(outcomes)
 
@@ -32,28 +35,29 @@ def reproduce(asked: Reproduce, command: str) -> int:
     store = asked.out / STORE
     if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
-    outcomes = _train(asked.study, asked.settings, asked.machine, store, command)
+    outcomes = _train(asked, store, command)
     page = write_all(store, asked.out, command)
     sys.stdout.write(f"wrote {page}\n")
     return _exit_code(outcomes)
 
 
-def _train(study: str, settings: Settings, machine: Machine, store: Path, command: str) -> list[Outcome]:
+def _train(asked: Trained, store: Path, command: str) -> list[Outcome]:
     from recorders.study.progress import Progress
     from recorders.study.record import record_study
+
+    return record_study(store=store, command=command, progress=Progress(), **_study(asked))
+
+
+def _study(asked: Trained) -> dict[str, Any]:
+    """Resolve what plans and records the study that was asked for."""
     from recorders.study.resources import resources
 
+    settings = preset(asked.study, asked.config, asked.preset, **asked.settings)
+    merged, machine = any(map(merges, blocks(settings))), asked.machine
     stacked = {"yes": True, "no": False}.get(machine.stacked)
-    return record_study(
-        settings,
-        store,
-        name=study,
-        data_root=machine.root,
-        offline=machine.offline,
-        using=resources(machine.device, machine.workers, stacked, merged=any(map(merges, blocks(settings)))),
-        command=command,
-        progress=Progress(),
-    )
+    using = resources(machine.device, machine.workers, stacked, merged=merged)
+    where = {"data_root": machine.root, "offline": machine.offline}
+    return {"settings": settings, "name": asked.study, "using": using, **where}
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:

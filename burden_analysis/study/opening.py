@@ -44,7 +44,7 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         Several recordings are joined on the sorted union of
         their committed steps (coordinate ``step`` on ``record``). Whatever a run has not committed is NaN; a recording
         without a single record adds its runs and no steps.
-        ``attrs["recordings"]`` maps each recording to its ``config`` and ``provenance``.
+        ``attrs["recordings"]`` maps each recording to its ``config`` (settings by short names) and ``provenance``.
 
     Raises
     ------

@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 from zarr.errors import GroupNotFoundError
 
-from recorders.contract import SCHEMA_VERSION, InputError
+from recorders.contract import SCHEMA_VERSION, InputError, flat_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,8 @@ def read_recording(root: zarr.Group, name: str) -> xr.Dataset:
     -------
     xarray.Dataset
         In memory; `record` ends at the last record that any run has committed, everything a run has not committed is
-        NaN; `config` and `provenance` are decoded in the attributes.
+        NaN; `config` (flat, whichever version wrote it) and `provenance` are decoded
+        in the attributes.
 
     Raises
     ------
@@ -111,7 +112,8 @@ def _read(group: zarr.Group) -> xr.Dataset:
     listed = str(group.attrs.get("coordinates", "")).split()
     coords = {k: v for k, v in variables.items() if k in listed or v.dims == (k,)}
     data = {k: v for k, v in variables.items() if k not in coords}
-    return xr.Dataset(data, coords, {key: _decoded(group.attrs.get(key)) for key in ("config", "provenance")})
+    config, provenance = (_decoded(group.attrs.get(key)) for key in ("config", "provenance"))
+    return xr.Dataset(data, coords, {"config": flat_config(config), "provenance": provenance})
 
 
 def _variable(array: zarr.Array[Any], used: Mapping[str, int]) -> xr.Variable:

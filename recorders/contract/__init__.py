@@ -3,6 +3,7 @@
 This is the only part of `recorders` that `burden_analysis` and `reports` may import; it imports neither torch nor zarr.
 """
 
+from recorders.contract.config import SECTIONS, flat_config, short_name
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
 from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
@@ -25,6 +26,7 @@ __all__ = [
     "PROBED",
     "QUANTILES",
     "SCHEMA_VERSION",
+    "SECTIONS",
     "SERIES",
     "TARGETS",
     "TERMS",
@@ -34,7 +36,9 @@ __all__ = [
     "Status",
     "Variable",
     "base_name",
+    "flat_config",
     "mean_name",
+    "short_name",
     "unknown_name",
     "variable",
 ]

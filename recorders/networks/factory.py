@@ -42,21 +42,22 @@ def default_model(data: DataSet, settings: Settings) -> ModelFactory:
         A ViT for images that are no squares; when called, one whose patches do not tile them or whose heads do not
         share out the embedding.
     """
-    if not settings.setup:
-        return lambda: mlp(data.image_shape, data.classes, settings.hidden)
-    embedding, heads = setup_numbers(settings.setup)
+    network, resize = settings.network, settings.data.resize
+    if not network.setup:
+        return lambda: mlp(data.image_shape, data.classes, network.hidden)
+    embedding, heads = setup_numbers(network.setup)
     channels, height, width = data.image_shape
-    if height != width and not settings.resize:
+    if height != width and not resize:
         raise InputError(f"a ViT takes square images, {data.name} has {width}x{height}: give --resize")
     return lambda: VisionTransformer(
-        settings.resize or height,
+        resize or height,
         channels,
         data.classes,
-        patch=settings.patch,
-        depth=settings.depth,
+        patch=network.patch,
+        depth=network.depth,
         embedding=embedding,
         heads=heads,
-        mlp_ratio=settings.mlp_ratio,
+        mlp_ratio=network.mlp_ratio,
     )
 
 
@@ -117,8 +118,8 @@ def network_of(run: Run, make: ModelFactory, settings: Settings) -> nn.Module:
     if merges(settings):
         merge = TokenMerge(
             run.compression,
-            metric=settings.merge_metric,
-            proportional_attention=settings.proportional_attention,
+            metric=settings.network.merge_metric,
+            proportional_attention=settings.network.proportional_attention,
             seed=run.seed,
         )
         merge_tokens(network, merge)

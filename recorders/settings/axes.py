@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
 from itertools import product
 from typing import Any
 
 import yaml
 
-from recorders.contract import SERIES, InputError, unknown_name
+from recorders.contract import SERIES, InputError, flat_config, unknown_name
 from recorders.settings.naming import number
 from recorders.settings.settings import FREE, Settings, setup_numbers
 
@@ -38,7 +37,7 @@ def axes_of(settings: Settings) -> dict[str, list[Any]]:
     InputError
         An axis that is no setting, that has values in another way, or that is named twice.
     """
-    known = [f.name for f in fields(Settings) if f.name not in _NO_AXES and not isinstance(f.default, tuple)]
+    known = [name for name, value in _values(settings).items() if name not in _NO_AXES and not isinstance(value, list)]
     found: dict[str, list[Any]] = {}
     for axis in settings.axes:
         name, given, listed = axis.partition("=")
@@ -71,27 +70,23 @@ def blocks(settings: Settings) -> list[Settings]:
         An axis that does not exist, or a value that its setting does not take or that is given twice.
     """
     axes = axes_of(settings)
-    combinations = product(*axes.values())
-    found = [
-        replace(Settings.from_dict(settings.as_dict() | dict(zip(axes, values, strict=True))), axes=settings.axes)
-        for values in combinations
-    ]
+    found = [settings.with_values(**dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
     for name, values in axes.items():  # 0.001 and 1e-3 are the same only now
-        if len({getattr(block, name) for block in found}) < len(values):
+        if len({_values(block)[name] for block in found}) < len(values):
             raise InputError(f"axis {name} has duplicates: {', '.join(map(str, values))}")
     return found
 
 
 def without_axes(settings: Settings, names: Sequence[str]) -> Settings:
     """Drop axes: a value given for the whole study counts instead."""
-    return replace(settings, axes=tuple(axis for axis in settings.axes if axis.partition("=")[0] not in names))
+    return settings.with_values(axes=[axis for axis in settings.axes if axis.partition("=")[0] not in names])
 
 
 def block_name(study: str, block: Settings) -> str:
     """Name the recording of one combination: ``tables-384x3-epochs40-lr0.005``; the study's name without axes."""
     parts = [study]
     for name in axes_of(block):
-        value = getattr(block, name)
+        value = _values(block)[name]
         shown = number(value) if isinstance(value, (int, float)) else str(value)
         parts.append(f"{_SHORT.get(name, name)}{shown}")
     return "-".join(parts)
@@ -106,13 +101,14 @@ def told_apart_by(config: Mapping[str, Any]) -> set[str]:
         Settings, as a store keeps them.
     """
     named = {str(axis).partition("=")[0] for axis in config.get("axes", ())}
-    return named | (set(_OF_VITS) if config.get("setup") else set())
+    return named | (set(_OF_VITS) if flat_config(config).get("setup") else set())
 
 
 def told_apart(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Say in the settings of a recording that further ones tell it apart; see `told_apart_by`."""
     new = sorted(set(names) - told_apart_by(config))
-    return {**config, "axes": [*config.get("axes", ()), *(f"{name}={config[name]}" for name in new)]}
+    flat = flat_config(config)
+    return {**config, "axes": [*config.get("axes", ()), *(f"{name}={flat[name]}" for name in new)]}
 
 
 def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str, Any]:
@@ -132,9 +128,15 @@ def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str
         the series), the columns of the published tables.
     """
     found: dict[str, Any] = {}
-    if block.setup:
-        embedding, heads = setup_numbers(block.setup)
+    if block.network.setup:
+        embedding, heads = setup_numbers(block.network.setup)
         found |= {"embed_dim": embedding, "num_heads": heads}
-        found |= {"epochs": block.epochs, "base_learning_rate": block.learning_rate}
+        found |= {"epochs": block.training.epochs, "base_learning_rate": block.training.learning_rate}
+    values = _values(block)
     own = [name for name in (*axes_of(block), *sorted(names)) if name != "setup"]
-    return found | {f"base_{name}" if name in _SERIES else name: getattr(block, name) for name in own}
+    return found | {f"base_{name}" if name in _SERIES else name: values[name] for name in own}
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """All settings by their short names."""
+    return flat_config(settings.as_dict())

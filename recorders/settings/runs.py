@@ -77,4 +77,4 @@ def plan_runs(settings: Settings) -> list[Run]:
 def _run(strategy: str, sparsity: float, seed: int, compression: float, settings: Settings) -> Run:
     if strategy == "dense":
         return Run("dense", 0.0, seed, compression=compression)
-    return Run(strategy, sparsity, seed, settings.allocation if strategy == "random" else "", compression)
+    return Run(strategy, sparsity, seed, settings.pruning.allocation if strategy == "random" else "", compression)

@@ -2,219 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from recorders.contract import InputError, unknown_name
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import to_jsonable_python
+
+from recorders.contract import SECTIONS, InputError, flat_config, unknown_name
 from recorders.methods.registry import METHODS, STATIC
+from recorders.settings.checking import Amount, Count, Flag, Number, places, section
 
-ALLOCATIONS = ("global", "matched", "uniform", "erk")
-OPTIMIZERS = ("adam", "sgd")
-LEARNING_RATE_SHAPES = ("constant", "cosine")
-MERGE_METRICS = ("dot", "cosine", "mutual_information", "random")
-PRECISIONS = ("float32", "bfloat16")
-GRID = ("strategies", "sparsities", "compressions", "seeds")
+Item = TypeVar("Item")
 # Runs are comparable where all other settings agree: these span the study, name a run, or change no number.
-FREE = (*GRID, "axes", "allocation", "allow_empty_layers")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of one study.
-
-    Attributes
-    ----------
-    data : str
-        digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, or the path of an image folder.
-    image_size : int
-        Zero-pad images to this many pixels a side; 0 leaves them as they are.
-    strategies : tuple of str
-        iterative, optimal, random, dense; or another way to prune while training: gmp, set, rigl, gumbel.
-    sparsities : tuple of float
-        Shares of prunable weights to remove.
-    compressions : tuple of float
-        Token merging ratios ρ of a ViT; 0 merges nothing.
-    seeds : tuple of int
-        One run per seed, strategy, sparsity and compression.
-    axes : tuple of str
-        Further settings that vary, as NAME=VALUE,VALUE; a mapping of lists in YAML. Each combination is a recording.
-    allocation : str
-        How `random` spreads its weights over layers: global, matched, uniform or erk.
-    hidden : tuple of int
-        Units of each hidden layer of the MLP.
-    setup : str
-        Train a ViT instead, given as EMBEDDINGxHEADS (384x3).
-    resize : int
-        Pixels a side that images are resized to on the device, a batch at a time; 0 leaves them as they are.
-    patch : int
-        Pixels a side of a ViT's patches.
-    depth : int
-        Encoder blocks of a ViT.
-    mlp_ratio : float
-        Hidden units of a ViT block's MLP, as a multiple of the embedding.
-    merge_metric : str
-        Similarity of tokens: dot, cosine, mutual_information, or random (a control).
-    proportional_attention : bool
-        Count a merged token as often as the tokens it stands for.
-    flip : bool
-        Mirror training images at random.
-    crop_padding : int
-        Pixels of padding before a random crop of training images; 0: no crop.
-    precision : str
-        float32, or bfloat16 (autocast; weights stay float32).
-    epochs : int
-        Passes over the training images.
-    batch_size : int
-        Images per optimiser step.
-    optimizer : str
-        adam or sgd.
-    learning_rate : float
-        Learning rate at the start.
-    learning_rate_shape : str
-        constant or cosine.
-    momentum : float
-        Momentum of sgd.
-    weight_decay : float
-        L2 penalty.
-    interval : int
-        Optimiser steps between records.
-    pruning_interval : int
-        Optimiser steps between mask updates; 0: the strategy's own (iterative, gumbel 16; gmp, rigl 100; set an epoch).
-    pruning_end : float
-        Share of training after which the mask stays.
-    initial_sparsity : float
-        Sparsity before the first mask update.
-    evaluate_every : int
-        Epochs between held-out evaluations.
-    probe_every : int
-        Mask updates between looks at the burden; 0: never.
-    probe_size : int
-        Held-out images the burden is measured on; all of them where there are fewer.
-    allow_empty_layers : bool
-        Go on when a layer loses its last weight.
-    """
-
-    data: str = "digits"
-    image_size: int = 0
-    strategies: tuple[str, ...] = ("iterative", "optimal", "random")
-    sparsities: tuple[float, ...] = (0.7, 0.8, 0.9)
-    compressions: tuple[float, ...] = (0.0,)
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    axes: tuple[str, ...] = ()
-    allocation: str = "global"
-    hidden: tuple[int, ...] = (300, 100)
-    setup: str = ""
-    resize: int = 0
-    patch: int = 16
-    depth: int = 4
-    mlp_ratio: float = 4.0
-    merge_metric: str = "dot"
-    proportional_attention: bool = False
-    flip: bool = False
-    crop_padding: int = 0
-    precision: str = "float32"
-    epochs: int = 60
-    batch_size: int = 128
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    learning_rate_shape: str = "constant"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    interval: int = 10
-    pruning_interval: int = 0
-    pruning_end: float = 1.0
-    initial_sparsity: float = 0.0
-    evaluate_every: int = 1
-    probe_every: int = 1
-    probe_size: int = 192
-    allow_empty_layers: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises
-        ------
-        InputError
-            A name that does not exist or a number out of range.
-        """
-        for kind, asked, known in (
-            ("strategy", self.strategies, (*METHODS, *STATIC)),
-            ("allocation", (self.allocation,), ALLOCATIONS),
-            ("optimizer", (self.optimizer,), OPTIMIZERS),
-            ("learning_rate_shape", (self.learning_rate_shape,), LEARNING_RATE_SHAPES),
-            ("precision", (self.precision,), PRECISIONS),
-            ("merge_metric", (self.merge_metric,), MERGE_METRICS),
-        ):
-            for name in asked:
-                if name not in known:
-                    raise unknown_name(kind, name, known)
-        for name in GRID:
-            _check_unique(name, getattr(self, name))
-        if self.setup:
-            setup_numbers(self.setup)
-        for ratio in self.compressions:
-            if not 0 <= ratio <= 1:
-                raise InputError(f"compression {ratio:g} is outside [0, 1]: give the share of half the tokens to merge")
-        for sparsity in (*self.sparsities, self.initial_sparsity):
-            if not 0 <= sparsity < 1:
-                raise InputError(f"sparsity {sparsity:g} is outside [0, 1): give the share of weights to remove")
-        if self.strategies != ("dense",) and self.initial_sparsity > min(self.sparsities):
-            raise InputError(f"initial_sparsity {self.initial_sparsity:g} is above sparsity {min(self.sparsities):g}")
-        for name in (
-            "epochs",
-            "batch_size",
-            "patch",
-            "depth",
-            "mlp_ratio",
-            "interval",
-            "evaluate_every",
-            "learning_rate",
-            "pruning_end",
-        ):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in (
-            "image_size",
-            "resize",
-            "crop_padding",
-            "momentum",
-            "weight_decay",
-            "probe_every",
-            "pruning_interval",
-        ):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.probe_size < 1:
-            raise InputError(f"probe_size must be positive, got {self.probe_size}: probe_every 0 measures no burden")
-        if self.momentum >= 1:
-            raise InputError(f"momentum must be below 1, got {self.momentum:g}")
-        if self.pruning_end > 1:
-            raise InputError(f"pruning_end is a share of training in (0, 1], got {self.pruning_end:g}")
-        if any(units <= 0 for units in self.hidden) or any(seed < 0 for seed in self.seeds):
-            raise InputError("hidden units must be positive and seeds must not be negative")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all settings with lists for tuples, as they are stored in JSON and YAML."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
-        """Build from a mapping, as read from YAML.
-
-        Raises
-        ------
-        InputError
-            A key that does not exist, a value of another type, or a value out of range.
-        """
-        defaults = {f.name: f.default for f in fields(cls)}
-        checked: dict[str, Any] = {}
-        for key, value in values.items():
-            if key not in defaults:
-                raise unknown_name("setting", str(key), defaults)
-            checked[key] = _coerce(key, _axes(value) if key == "axes" else value, defaults[key])
-        return cls(**checked)
+FREE = ("strategies", "sparsities", "compressions", "seeds", "axes", "allocation", "allow_empty_layers")
 
 
 def setup_numbers(setup: str) -> tuple[int, int]:
@@ -231,14 +31,29 @@ def setup_numbers(setup: str) -> tuple[int, int]:
     return int(embedding), int(heads)
 
 
-def prepared_by_batch(settings: Settings) -> bool:
-    """Whether images stay uint8 and are prepared on the device: all that a ViT gets, and what is drawn anew."""
-    return bool(settings.setup or settings.resize or settings.flip or settings.crop_padding)
+def _strategy(name: str) -> str:
+    if name not in (known := (*METHODS, *STATIC)):
+        raise unknown_name("strategy", name, known)
+    return name
 
 
-def merges(settings: Settings) -> bool:
-    """Whether networks have token merging, be it at ratio 0: all ViTs, and what varies the compression."""
-    return bool(settings.setup) or settings.compressions != (0.0,)
+def _setup(setup: str) -> str:
+    if setup:
+        setup_numbers(setup)
+    return setup
+
+
+def _unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    if not values:
+        raise ValueError("is empty: give at least one")
+    if len(set(values)) < len(values):
+        raise ValueError(f"has duplicates: {', '.join(map(str, values))}")
+    return values
+
+
+def _named(data: Any) -> Any:
+    """Take a name alone for the data of this name."""
+    return {"name": data} if isinstance(data, str) else data
 
 
 def _axes(value: Any) -> Any:
@@ -248,27 +63,205 @@ def _axes(value: Any) -> Any:
     return [f"{name}={','.join(map(str, v if isinstance(v, list) else [v]))}" for name, v in value.items()]
 
 
-def _check_unique(name: str, values: tuple[Any, ...]) -> None:
-    if not values:
-        raise InputError(f"{name} is empty: give at least one")
-    if len(set(values)) < len(values):
-        raise InputError(f"{name} has duplicates: {', '.join(map(str, values))}")
+Share = Annotated[Number, Field(ge=0, lt=1)]
 
 
-def _coerce(key: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple):
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"setting {key!r} takes a list, got {value!r}")
-        like = default[0] if default else ""
-        return tuple(_coerce(key, item, like) for item in value)
-    kind = type(default)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 (no dot) as text
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not kind:
-        raise InputError(f"setting {key!r} takes a value of type {kind.__name__}, got {value!r}")
-    return value
+@section
+class DataSettings:
+    """Images and how they are prepared."""
+
+    name: str = "digits"
+    """digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, or the path of an image folder."""
+    image_size: Amount = 0
+    """Zero-pad images to this many pixels a side; 0 leaves them as they are."""
+    resize: Amount = 0
+    """Pixels a side that images are resized to on the device, a batch at a time; 0 leaves them as they are."""
+    flip: Flag = False
+    """Mirror training images at random."""
+    crop_padding: Amount = 0
+    """Pixels of padding before a random crop of training images; 0: no crop."""
+
+
+@section
+class NetworkSettings:
+    """The MLP, or the ViT and its token merging."""
+
+    hidden: tuple[Count, ...] = (300, 100)
+    """Units of each hidden layer of the MLP."""
+    setup: Annotated[str, AfterValidator(_setup)] = ""
+    """Train a ViT instead, given as EMBEDDINGxHEADS (384x3)."""
+    patch: Count = 16
+    """Pixels a side of a ViT's patches."""
+    depth: Count = 4
+    """Encoder blocks of a ViT."""
+    mlp_ratio: Annotated[Number, Field(gt=0)] = 4.0
+    """Hidden units of a ViT block's MLP, as a multiple of the embedding."""
+    merge_metric: Literal["dot", "cosine", "mutual_information", "random"] = "dot"
+    """Similarity of tokens: dot, cosine, mutual_information, or random (a control)."""
+    proportional_attention: Flag = False
+    """Count a merged token as often as the tokens it stands for."""
+
+
+@section
+class TrainingSettings:
+    """The optimiser and how long it runs."""
+
+    epochs: Count = 60
+    """Passes over the training images."""
+    batch_size: Count = 128
+    """Images per optimiser step."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """adam or sgd."""
+    learning_rate: Annotated[Number, Field(gt=0)] = 1e-3
+    """Learning rate at the start."""
+    learning_rate_shape: Literal["constant", "cosine"] = "constant"
+    """constant or cosine."""
+    momentum: Share = 0.9
+    """Momentum of sgd."""
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    """L2 penalty."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """float32, or bfloat16 (autocast; weights stay float32)."""
+
+
+@section
+class PruningSettings:
+    """When masks change, and how random ones are spread."""
+
+    interval: Amount = 0
+    """Optimiser steps between mask updates; 0: the strategy's own (iterative, gumbel 16; gmp, rigl 100; set an epoch).
+    """
+    end: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    """Share of training after which the mask stays."""
+    initial_sparsity: Share = 0.0
+    """Sparsity before the first mask update."""
+    allocation: Literal["global", "matched", "uniform", "erk"] = "global"
+    """How `random` spreads its weights over layers: global, matched, uniform or erk."""
+    allow_empty_layers: Flag = False
+    """Go on when a layer loses its last weight."""
+
+
+@section
+class RecordingSettings:
+    """How often is looked."""
+
+    interval: Count = 10
+    """Optimiser steps between records."""
+    evaluate_every: Count = 1
+    """Epochs between held-out evaluations."""
+
+
+@section
+class ProbeSettings:
+    """How the burden is measured."""
+
+    every: Amount = 1
+    """Mask updates between looks at the burden; 0: never."""
+    size: Count = 192
+    """Held-out images the burden is measured on; all of them where there are fewer."""
+
+
+@section
+class Settings:
+    """Settings of one study."""
+
+    data: Annotated[DataSettings, BeforeValidator(_named)] = DataSettings()
+    strategies: Annotated[tuple[Annotated[str, AfterValidator(_strategy)], ...], AfterValidator(_unique)] = (
+        "iterative",
+        "optimal",
+        "random",
+    )
+    """iterative, optimal, random, dense; or another way to prune while training: gmp, set, rigl, gumbel."""
+    sparsities: Annotated[tuple[Share, ...], AfterValidator(_unique)] = (0.7, 0.8, 0.9)
+    """Shares of prunable weights to remove."""
+    compressions: Annotated[tuple[Annotated[Number, Field(ge=0, le=1)], ...], AfterValidator(_unique)] = (0.0,)
+    """Token merging ratios ρ of a ViT; 0 merges nothing."""
+    seeds: Annotated[tuple[Amount, ...], AfterValidator(_unique)] = (0, 1, 2, 3, 4)
+    """One run per seed, strategy, sparsity and compression."""
+    axes: Annotated[tuple[str, ...], BeforeValidator(_axes)] = ()
+    """Further settings that vary, as NAME=VALUE,VALUE; a mapping of lists in YAML. Each combination is a recording."""
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    pruning: PruningSettings = PruningSettings()
+    recording: RecordingSettings = RecordingSettings()
+    probe: ProbeSettings = ProbeSettings()
+
+    @model_validator(mode="after")
+    def _starts_below(self) -> Settings:
+        start, lowest = self.pruning.initial_sparsity, min(self.sparsities)
+        if self.strategies != ("dense",) and start > lowest:
+            raise InputError(f"initial_sparsity {start:g} is above sparsity {lowest:g}")
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all settings, nested, with lists for tuples, as they are stored in JSON and YAML."""
+        found: dict[str, Any] = to_jsonable_python(self)
+        return found
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Build from a nested mapping, as read from YAML.
+
+        Raises
+        ------
+        InputError
+            A key that does not exist, a value of another type, or a value out of range.
+        """
+        return cls(**{str(name): value for name, value in values.items()})
+
+    def with_values(self, **values: Any) -> Settings:
+        """Return settings that differ in some values, given by their short names: ``epochs``, ``pruning_interval``.
+
+        Raises
+        ------
+        InputError
+            As `from_dict`.
+        """
+        return Settings.from_dict(laid_over(self.as_dict(), nested(values)))
+
+
+PLACES = places(Settings)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sort settings given by their short names into sections."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in PLACES:
+            raise unknown_name("setting", name, PLACES)
+        *inside, field = PLACES[name]
+        (found.setdefault(inside[0], {}) if inside else found)[field] = value
+    return found
+
+
+def laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested settings over others, one value at a time."""
+    found = dict(lower)
+    for name, value in upper.items():
+        below, own = found.get(name), _named(value) if name == "data" else value
+        if name in SECTIONS and isinstance(below, Mapping) and isinstance(own, Mapping):
+            own = {**below, **own}
+        found[name] = own
+    return found
+
+
+def settings_from_config(config: Mapping[str, Any]) -> Settings:
+    """Read the settings of a recording, nested or, from before they were, flat; what is missing has its default.
+
+    Raises
+    ------
+    InputError
+        A value that its setting does not take.
+    """
+    return Settings().with_values(**{name: value for name, value in flat_config(config).items() if name in PLACES})
+
+
+def prepared_by_batch(settings: Settings) -> bool:
+    """Whether images stay uint8 and are prepared on the device: all that a ViT gets, and what is drawn anew."""
+    data = settings.data
+    return bool(settings.network.setup or data.resize or data.flip or data.crop_padding)
+
+
+def merges(settings: Settings) -> bool:
+    """Whether networks have token merging, be it at ratio 0: all ViTs, and what varies the compression."""
+    return bool(settings.network.setup) or settings.compressions != (0.0,)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from recorders.contract import InputError
+from recorders.contract import InputError, flat_config
 from recorders.settings.axes import axes_of, blocks
-from recorders.settings.settings import FREE, Settings
+from recorders.settings.settings import FREE, Settings, settings_from_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import xarray as xr
-
-_KNOWN = {field.name for field in fields(Settings)}
 
 
 def unstarted(dataset: xr.Dataset) -> list[str]:
@@ -36,13 +33,15 @@ def unstarted(dataset: xr.Dataset) -> list[str]:
     planned = [block for settings in studies for block in blocks(settings)]
     missing = [block for block in planned if _fixed(block) not in begun]
     return list(
-        dict.fromkeys(", ".join(f"{name} {getattr(block, name)}" for name in axes_of(block)) for block in missing)
+        dict.fromkeys(
+            ", ".join(f"{name} {flat_config(block.as_dict())[name]}" for name in axes_of(block)) for block in missing
+        )
     )
 
 
 def _settings(config: Mapping[str, Any]) -> Settings | None:
     try:
-        settings = Settings.from_dict({name: value for name, value in config.items() if name in _KNOWN})
+        settings = settings_from_config(config)
         axes_of(settings)
     except InputError:  # the configuration of a loop of one's own, which says what it likes
         return None
@@ -51,4 +50,4 @@ def _settings(config: Mapping[str, Any]) -> Settings | None:
 
 def _fixed(settings: Settings) -> dict[str, Any]:
     """All that the runs of one recording share."""
-    return {name: value for name, value in settings.as_dict().items() if name not in FREE}
+    return {name: value for name, value in flat_config(settings.as_dict()).items() if name not in FREE}

@@ -39,16 +39,16 @@ def seconds_per_step(run: Run, settings: Settings, images: DataSet, device: torc
     """
     few = DataSet(
         images.name,
-        images.train_images[: settings.batch_size],
-        images.train_labels[: settings.batch_size],
+        images.train_images[: settings.training.batch_size],
+        images.train_labels[: settings.training.batch_size],
         images.test_images[:1],
         images.test_labels[:1],
         images.classes,
     )
     few = few if prepared_by_batch(settings) else few.normalised()
-    feed = Feed(few.to(device), size=settings.resize)
+    feed = Feed(few.to(device), size=settings.data.resize)
     make: ModelFactory = default_model(images, settings)
-    cohort = Cohort([network_of(run, make, settings)], [None], device, precision=settings.precision)
+    cohort = Cohort([network_of(run, make, settings)], [None], device, precision=settings.training.precision)
     optimiser = make_optimiser(cohort.trainable, settings)
     indices = torch.arange(len(few.train_labels), device=device)[None]
     threads, taken = torch.get_num_threads(), []

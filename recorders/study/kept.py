@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from recorders.contract import InputError, Status
+from recorders.contract import InputError, Status, flat_config
 from recorders.settings.axes import told_apart_by
 from recorders.settings.runs import Run
 from recorders.settings.settings import FREE, Settings
@@ -22,10 +22,10 @@ def kept_runs(store: Path, asked: dict[str, Any], checksum: str) -> dict[Run, tu
     kept: dict[Run, tuple[Place, Status]] = {}
     for name in recording_names(store):
         group = zarr.open_group(store / name, mode="r", use_consolidated=False)
-        config = json.loads(str(group.attrs["config"]))
+        config = _config(group)
         if "run" in config:  # somebody's own loop
             continue
-        if not _is_same_block(store, name, config, asked):
+        if not _is_same_block(store, name, config, flat_config(asked)):
             continue
         there = json.loads(str(group.attrs["provenance"])).get("data", {}).get("sha256")
         if there != checksum:
@@ -42,10 +42,14 @@ def axes_there(store: Path) -> set[str]:
     """Find the settings that tell the recordings of a store apart."""
     found: set[str] = set()
     for name in recording_names(store):
-        config = json.loads(str(zarr.open_group(store / name, mode="r", use_consolidated=False).attrs["config"]))
+        config = _config(zarr.open_group(store / name, mode="r", use_consolidated=False))
         if "run" not in config:
             found |= told_apart_by(config)
     return found
+
+
+def _config(group: zarr.Group) -> dict[str, Any]:
+    return flat_config(json.loads(str(group.attrs["config"])))
 
 
 def _column(group: zarr.Group, name: str) -> list[Any]:
@@ -54,7 +58,7 @@ def _column(group: zarr.Group, name: str) -> list[Any]:
 
 def _is_same_block(store: Path, name: str, there: dict[str, Any], asked: dict[str, Any]) -> bool:
     """Whether a recording has the settings asked for, or other values on the axes of the study; else an error."""
-    there = Settings().as_dict() | there  # a store from before a setting existed has its default
+    there = flat_config(Settings().as_dict()) | there  # a store from before a setting existed has its default
     differing = sorted(k for k in (there | asked).keys() - set(FREE) if there.get(k) != asked.get(k))
     known, wanted = told_apart_by(there), told_apart_by(asked)
     if missing := sorted(wanted - known):

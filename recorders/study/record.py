@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import zarr
 
-from recorders.contract import InputError, Status
-from recorders.data import DataSet, load
-from recorders.networks.factory import ModelFactory, check_factory, default_model
-from recorders.settings.axes import block_name, blocks, told_apart
-from recorders.settings.runs import Run, plan_runs
-from recorders.settings.settings import Settings, merges, prepared_by_batch
+from recorders.contract import Status
+from recorders.data import DataSet
+from recorders.networks.factory import ModelFactory
+from recorders.settings.axes import told_apart
+from recorders.settings.runs import Run
+from recorders.settings.settings import Settings
 from recorders.store.compaction import compact, consolidate
 from recorders.store.lock import exclusive
 from recorders.store.provenance import provenance
@@ -26,9 +25,9 @@ from recorders.store.root import open_root, recording_names
 from recorders.study.assignment import Assignment, Outcome, Place
 from recorders.study.executor import Task, execute
 from recorders.study.kept import axes_there, kept_runs
-from recorders.study.planning import planned_layout
+from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
-from recorders.study.resources import Resources, resources
+from recorders.study.resources import Resources
 from recorders.study.worker import Worker, start, work
 
 _PRELOAD = ("recorders.study.worker",)
@@ -58,7 +57,7 @@ def record_study(
     name : str
         Name of the recording; a further one of the same settings gets a number.
     data : DataSet, optional
-        Decoded images; loaded by ``settings.data`` when not given.
+        Decoded images; loaded by ``settings.data.name`` when not given.
     data_root, offline
         See `recorders.data.load`.
     using : Resources, optional
@@ -84,72 +83,44 @@ def record_study(
     RunError
         The disk is full, or a worker died.
     """
-    parts = blocks(settings)
-    using = using or resources(merged=any(map(merges, parts)))
-    if using.stacked and any(map(merges, parts)):
-        raise InputError("runs with token merging cannot train as a stack: pass --stacked no")
-    if model is not None:
-        check_factory(model, pickled=not using.stacked)
-    root = None if data_root is None else Path(data_root)
-    images = (data or load(settings.data, root, offline=offline)).padded(settings.image_size)
-    checksum = images.checksum()
-    ready = {by_batch: images if by_batch else images.normalised() for by_batch in set(map(prepared_by_batch, parts))}
-    for part in parts:  # all of them before hours are spent on the first
-        planned_layout(plan_runs(part), part, images, model or default_model(images, part), using)
+    plan = plan_study(settings, name=name, data=data, data_root=data_root, offline=offline, using=using, model=model)
     outcomes = []
-    for part in parts:
-        fed = ready[prepared_by_batch(part)]
-        block = _Block(part, Path(store), block_name(name, part), fed, checksum, using, model, command)
+    for block in plan.blocks:
         with progress or Progress(silent=True) as shown:
-            if part.axes:
+            if block.settings.axes:
                 shown.note(f"recording {block.name}")
-            outcomes += _record_block(block, shown)
+            outcomes += _record_block(block, plan, Path(store), command, shown)
     return outcomes
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A part of a study with one architecture and one schedule: what its recording needs."""
-
-    settings: Settings
-    store: Path
-    name: str
-    images: DataSet
-    checksum: str
-    using: Resources
-    model: ModelFactory | None
-    command: str
-
-
-def _record_block(block: _Block, shown: Progress) -> list[Outcome]:
-    settings, store, images, using, model = block.settings, block.store, block.images, block.using, block.model
+def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, shown: Progress) -> list[Outcome]:
+    config = block.settings.as_dict()
+    if plan.model:
+        config["model"] = f"{plan.model.__module__}.{plan.model.__qualname__}"
     with exclusive(store):
         open_root(store, create=True)
         recover_all(store)
-        plan = plan_runs(settings)
-        kept = kept_runs(store, _config(settings, model), block.checksum)
-        new = [run for run in plan if run not in kept]
+        kept = kept_runs(store, config, plan.checksum)
+        new = [run for run in block.runs if run not in kept]
         about = provenance(
-            threads=using.threads,
-            data=_about(images, block.checksum, settings),
-            command=block.command,
-            device=str(using.device),
+            threads=plan.using.threads,
+            data=_about(block, plan),
+            command=command,
+            device=str(plan.using.device),
         )
         for recording in {
-            place.recording for run, (place, state) in kept.items() if run in plan and not state.finished
+            place.recording for run, (place, state) in kept.items() if run in block.runs and not state.finished
         }:
             note_resumption(store, recording, about)
         if new:
-            make, axes = model or default_model(images, settings), axes_there(store)
-            layout = planned_layout(new, settings, images, make, using, axes)
-            config = told_apart(_config(settings, model), axes)
-            title = _free_name(store, block.name)
-            create_recording(store, title, layout, config=config, provenance=about)
+            title, axes = _free_name(store, block.name), axes_there(store)
+            layout = planned_layout(new, block.settings, plan.images, plan.model, plan.using, axes)
+            create_recording(store, title, layout, config=told_apart(config, axes), provenance=about)
             kept |= {run: (Place(title, row), Status.PLANNED) for row, run in enumerate(new)}
-        missing = [run for run in plan if not kept[run][1].finished]
+        missing = [run for run in block.runs if not kept[run][1].finished]
         outcomes = []
-        shown.start(len(plan), len(missing))
-        for outcome in _train(missing, kept, settings, store, images, using, model):
+        shown.start(len(block.runs), len(missing))
+        for outcome in _train(missing, kept, block, plan, store):
             outcomes.append(outcome)
             shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
         for recording in {place.recording for place, _ in kept.values()}:
@@ -159,15 +130,10 @@ def _record_block(block: _Block, shown: Progress) -> list[Outcome]:
     return outcomes
 
 
-def _about(images: DataSet, checksum: str, settings: Settings) -> dict[str, Any]:
-    probed = min(settings.probe_size, len(images.test_labels)) if settings.probe_every else 0
-    held_out = len(images.test_labels)
-    return {"name": images.name, "sha256": checksum, "held_out_images": held_out, "probed_images": probed}
-
-
-def _config(settings: Settings, model: ModelFactory | None) -> dict[str, Any]:
-    own = {"model": f"{model.__module__}.{model.__qualname__}"} if model else {}
-    return settings.as_dict() | own
+def _about(block: Block, plan: StudyPlan) -> dict[str, Any]:
+    probe, held_out = block.settings.probe, len(plan.images.test_labels)
+    probed = min(probe.size, held_out) if probe.every else 0
+    return {"name": plan.images.name, "sha256": plan.checksum, "held_out_images": held_out, "probed_images": probed}
 
 
 def _free_name(store: Path, name: str) -> str:
@@ -176,13 +142,7 @@ def _free_name(store: Path, name: str) -> str:
 
 
 def _train(
-    missing: Sequence[Run],
-    kept: dict[Run, tuple[Place, Status]],
-    settings: Settings,
-    store: Path,
-    images: DataSet,
-    using: Resources,
-    model: ModelFactory | None,
+    missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]], block: Block, plan: StudyPlan, store: Path
 ) -> Iterator[Outcome]:
     """Train what is missing, each run after the one whose mask it starts from."""
 
@@ -192,15 +152,16 @@ def _train(
 
     if not missing:
         return
+    images, using = plan.images_of(block), plan.using
     if using.stacked:
-        worker = Worker(store, settings, images, using.device, model)
+        worker = Worker(store, block.settings, images, using.device, plan.model)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))
         return
     # Runs that share a chunk (a store made for stacks) must not be written by two processes.
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
-    arguments = (store, settings, images.shared(), using.device, model)
+    arguments = (store, block.settings, images.shared(), using.device, plan.model)
     for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         yield from outcomes
 

@@ -58,7 +58,7 @@ class Worker:
     @cached_property
     def _feed(self) -> Feed:
         """The data on the device."""
-        how = self._settings
+        how = self._settings.data
         try:
             return Feed(self._data.to(self._device), size=how.resize, flip=how.flip, crop_padding=how.crop_padding)
         except RuntimeError as error:
@@ -100,7 +100,11 @@ class Worker:
         models = [network_of(run, self._model, self._settings) for run in runs]
         starts = [method.start() for method in methods]
         cohort = Cohort(
-            models, starts, self._device, [method.masks_gradients for method in methods], self._settings.precision
+            models,
+            starts,
+            self._device,
+            [method.masks_gradients for method in methods],
+            self._settings.training.precision,
         )
         writer.begin(cohort.digests)
         probe = self._of_cohort(cohort, runs[0], methods)
@@ -109,7 +113,7 @@ class Worker:
             sizes=[m.numel() for m in cohort.run_masks(0).values()],
             layers=len(cohort.layers),
             runs=cohort.runs,
-            interval=self._settings.interval,
+            interval=self._settings.recording.interval,
             device=self._device,
             stacked=cohort.stacked,
         )
@@ -142,14 +146,14 @@ class Worker:
         return f"out of memory on {self._device}: lower --batch-size or --probe-size, or pass --stacked no"
 
     def _of_cohort(self, cohort: Cohort, run: Run, methods: Sequence[Method]) -> CohortProbe | None:
-        if not self._settings.probe_every:
+        if not self._settings.probe.every:
             return None
-        key = run.compression, run.seed if self._settings.merge_metric == "random" else 0
+        key = run.compression, run.seed if self._settings.network.merge_metric == "random" else 0
         if key not in self._probes:
             network = network_of(run, self._model, self._settings).to(self._device)
-            self._probes[key] = MaskProbe(network, *self._feed.sample(self._settings.probe_size))
+            self._probes[key] = MaskProbe(network, *self._feed.sample(self._settings.probe.size))
         pruned = [i for i, method in enumerate(methods) if method.updates()]
-        return CohortProbe(self._probes[key], cohort, pruned, self._settings.probe_every)
+        return CohortProbe(self._probes[key], cohort, pruned, self._settings.probe.every)
 
     def _method(self, run: Run, needs: Place | None) -> Method:
         network = network_of(run, self._model, self._settings)

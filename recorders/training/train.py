@@ -28,7 +28,7 @@ from recorders.training.throughput import Throughput
 
 def steps_per_epoch(settings: Settings, samples: int) -> int:
     """Batches in an epoch; the last one may be smaller."""
-    return -(-samples // settings.batch_size)
+    return -(-samples // settings.training.batch_size)
 
 
 def method_of(run: Run, settings: Settings, network: nn.Module, samples: int) -> Method | None:
@@ -41,11 +41,11 @@ def method_of(run: Run, settings: Settings, network: nn.Module, samples: int) ->
         shapes={name: tuple(p.shape) for name, p in weights.items()},
         spreads={name: float(p.detach().std(correction=0)) for name, p in weights.items()},
         sparsity=run.sparsity,
-        initial_sparsity=settings.initial_sparsity,
-        total=per_epoch * settings.epochs,
+        initial_sparsity=settings.pruning.initial_sparsity,
+        total=per_epoch * settings.training.epochs,
         per_epoch=per_epoch,
-        interval=settings.pruning_interval,
-        end=settings.pruning_end,
+        interval=settings.pruning.interval,
+        end=settings.pruning.end,
         seed=run.seed,
     )
     return make_method(run.strategy, training)
@@ -55,11 +55,11 @@ def update_steps(method: Method | None, settings: Settings, samples: int) -> Seq
     """List the steps at which a run has mask updates; without any, those at which a probe looks at its load."""
     if method is not None and method.updates():
         return method.updates()
-    if not settings.probe_every:
+    if not settings.probe.every:
         return ()
-    total = steps_per_epoch(settings, samples) * settings.epochs
-    interval = settings.pruning_interval or DPF_INTERVAL
-    return CubicSchedule(0.0, 0.0, 0, max(1, round(settings.pruning_end * total)), interval).updates()
+    total = steps_per_epoch(settings, samples) * settings.training.epochs
+    interval = settings.pruning.interval or DPF_INTERVAL
+    return CubicSchedule(0.0, 0.0, 0, max(1, round(settings.pruning.end * total)), interval).updates()
 
 
 def train(
@@ -96,13 +96,13 @@ def train(
         Why a run failed, by its position; training stops early when all have.
     """
     per_epoch = steps_per_epoch(settings, data.samples)
-    total = per_epoch * settings.epochs
-    rate = LearningRate(settings.learning_rate, settings.learning_rate_shape, total)
+    total = per_epoch * settings.training.epochs
+    rate = LearningRate(settings.training.learning_rate, settings.training.learning_rate_shape, total)
     steps = [frozenset(update_steps(method, settings, data.samples)) for method in methods]
     updates = frozenset().union(*steps)
     targets = [method.sparsity(0) for method in methods]
     optimiser = make_optimiser(cohort.trainable, settings)
-    evaluations = _Evaluations(settings.evaluate_every * per_epoch)
+    evaluations = _Evaluations(settings.recording.evaluate_every * per_epoch)
     monitor.set_masks(cohort.masks)
     failures = _emptied(cohort, settings)
     merge = merging(cohort.network)
@@ -188,10 +188,10 @@ def _batches(
     seeds: Sequence[int], settings: Settings, samples: int, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield epoch and indices of every batch, int64, shape (run, batch): a function of (seed, epoch) alone."""
-    for epoch in range(settings.epochs):
+    for epoch in range(settings.training.epochs):
         orders = {seed: batch_order(seed, epoch, samples) for seed in set(seeds)}
         stacked = torch.stack([orders[seed] for seed in seeds]).to(device)
-        for indices in stacked.split(settings.batch_size, dim=1):
+        for indices in stacked.split(settings.training.batch_size, dim=1):
             yield epoch, indices
 
 
@@ -201,7 +201,7 @@ def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
 
 def _emptied(cohort: Cohort, settings: Settings) -> dict[int, str]:
     """Find the runs that lost a whole layer, but not those that diverged: that is the cause then."""
-    if settings.allow_empty_layers:
+    if settings.pruning.allow_empty_layers:
         return {}
     active = torch.stack([m.flatten(1 if cohort.stacked else 0).any(-1).reshape(-1) for m in cohort.masks], dim=1)
     return {

@@ -151,13 +151,55 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("arguments", "plan"),
+    [
+        ("--out tables fig2", "3 runs of 36 steps, 3 records each, into tables as fig2"),
+        ("fig2 --out tables", "3 runs of 36 steps, 3 records each, into tables as fig2"),
+        (
+            "--out fig2 tables --preset tables-mini --compressions 0",
+            "1 runs of 36 steps, 3 records each, into fig2 as tables",
+        ),
+    ],
+)
+def test_the_study_is_the_word_that_stands_where_the_study_stands(burden: Burden, arguments: str, plan: str) -> None:
+    small = "--epochs 3 --learning-rate 0.01 --seeds 0 --sparsities 0.8 --dry-run"
+    code, out, err = burden("record", *arguments.split(), *small.split())
+    assert (code, err) == (0, "")
+    assert plan in out.splitlines()
+
+
+FLAGS = """
+    --allocation --allow-empty-layers --axes --batch-size --compressions --config --crop-padding --data --data-root
+    --depth --device --dry-run --epochs --evaluate-every --flip --help --hidden --image-size --initial-sparsity
+    --interval --learning-rate --learning-rate-shape --merge-metric --mlp-ratio --momentum --no-allow-empty-layers
+    --no-dry-run --no-flip --no-offline --no-proportional-attention --offline --optimizer --out --patch --precision
+    --preset --probe-every --probe-size --proportional-attention --pruning-end --pruning-interval --resize --seeds
+    --setup --sparsities --stacked --strategies --weight-decay --workers
+"""
+
+
+def test_the_flags_are_as_they_were_and_help_shows_closed_sets(burden: Burden) -> None:
+    code, out, _ = burden("record", "--help")
+    assert code == 0
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", out)) == set(FLAGS.split())
+    for choices in ("adam,sgd", "constant,cosine", "float32,bfloat16", "global,matched,uniform,erk", "auto,yes,no"):
+        assert f"{{{choices}}}" in out
+    text = " ".join(out.replace("│", " ").split())
+    assert "--epochs INT Passes over the training images. (default: fig2: 60; tables: 40)" in text
+    assert "--batch-size INT Images per optimiser step. (default: 128)" in text
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["recrod"], "unknown command 'recrod': choose from .*; did you mean 'record'?"),
         (["record", "fgi2"], "unknown study 'fgi2': choose from fig2, tables; did you mean 'fig2'?"),
         (["record"], "study"),
         (["record", "fig2", "--strategies", "iteratve"], "did you mean 'iterative'?"),
-        (["record", "fig2", "--sparsities", "1.0"], r"sparsity 1 is outside \[0, 1\)"),
+        (["record", "fig2", "--sparsities", "1.0"], r"sparsities must be less than 1, got 1\.0"),
+        (["record", "fig2", "--optimizer", "adan"], r"invalid choice 'adan' for argument '--optimizer'.*'adam', 'sgd'"),
+        (["record", "fig2", "--config", "flat.yaml"], r"epochs is now training\.epochs: write training: \{epochs: 5\}"),
+        (["record", "--out", "fig2", "fig3"], "unknown study 'fig3'"),
         (["record", "fig2", "--data", "mnits"], "unknown data set 'mnits': .*did you mean 'mnist'?"),
         (["record", "fig2", "--epohcs", "3"], "--epohcs.*--epochs"),
         (["record", "fig2", "--epochs", "three"], "three"),
@@ -165,7 +207,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(burden: Burden, tmp_path: Pa
         (["record", "fig2", "--device", "tpu0"], "device 'tpu0'"),
         (["record", "fig2", "--workers", "0"], "workers must be positive"),
         (["record", "fig2", "--sparsities", "0.9999"], "sparsity 0.9999 empties layer 'output.weight'"),
-        (["record", "fig2", "--probe-size", "0"], "probe_size must be positive, got 0: probe_every 0 measures"),
+        (["record", "fig2", "--probe-size", "0"], r"probe\.size must be greater than 0, got 0"),
         (["show", "nothing.zarr"], "nothing.zarr"),
         (["compare"], "needs a STORE, or --by compression --published"),
         (["compare", "study.zarr", "--by", "sparsity", "--order", "random", "iterative"], "--order names strategies"),
@@ -178,13 +220,14 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     burden: Burden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "flat.yaml").write_text("epochs: 5")
     code, out, err = burden(*arguments)
     assert code == 2
     assert out == ""
     assert len(err.splitlines()) == 1
     assert err.startswith("burden: ")
     assert re.search(message, err), err
-    assert not [p for p in tmp_path.rglob("*") if p.name != "zarr.json" and p.name != "study.zarr"]
+    assert not [p for p in tmp_path.rglob("*") if p.name not in ("zarr.json", "study.zarr", "flat.yaml")]
 
 
 def test_wrong_names_inside_a_store_are_one_line(burden: Burden, results: Path) -> None:

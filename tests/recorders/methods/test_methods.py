@@ -192,7 +192,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     stores = {}
     for kind in ("apart", "stacked"):
         stores[kind] = tmp_path_factory.mktemp(kind) / "study.zarr"
-        settings = Settings(
+        settings = Settings().with_values(
             strategies=("iterative", "gmp", "set", "rigl", "gumbel", "random"),
             sparsities=(0.8,),
             seeds=(0,),
@@ -286,7 +286,7 @@ def test_looking_ahead_leaves_no_trace() -> None:
 
 
 def test_a_training_too_short_for_a_method_is_refused(tmp_path: Path) -> None:
-    settings = Settings(strategies=("rigl",), sparsities=(0.8,), seeds=(0,), epochs=1)
+    settings = Settings().with_values(strategies=("rigl",), sparsities=(0.8,), seeds=(0,), epochs=1)
     with pytest.raises(InputError, match="rigl has no mask update in 12 steps: train longer, or pass a shorter"):
         record_study(settings, tmp_path / "s.zarr", using=Resources(torch.device("cpu"), 1))
 

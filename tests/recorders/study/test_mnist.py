@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from recorders.study.record import Resources, record_study
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_iterative_pruning_of_the_mlp_reaches_96_percent_on_mnist(tmp_path: Path, mnist_root: Path) -> None:
-    settings = replace(preset("fig2", "mnist"), strategies=("iterative", "dense"), sparsities=(0.7,), seeds=(0,))
+    settings = preset("fig2", data="mnist", strategies=("iterative", "dense"), sparsities=(0.7,), seeds=(0,))
     record_study(
         settings, tmp_path / "s.zarr", data_root=mnist_root, offline=True, using=Resources(torch.device("cpu"), 2)
     )

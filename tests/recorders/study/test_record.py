@@ -23,7 +23,7 @@ from recorders.study.progress import Progress
 from recorders.study.record import Resources, record_study
 from tests.progress import PATIENCE
 
-SETTINGS = Settings(
+SETTINGS = Settings().with_values(
     strategies=("iterative", "optimal", "random", "dense"),
     sparsities=(0.5, 0.9),
     seeds=(0, 1),
@@ -134,10 +134,10 @@ def test_the_burden_is_recorded_and_adds_up(study: Path) -> None:
 
 
 def test_probing_changes_no_bit_of_the_training(study: Path, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative", "random"), sparsities=(0.9,), seeds=(0,))
+    settings = SETTINGS.with_values(strategies=("iterative", "random"), sparsities=(0.9,), seeds=(0,))
     for every in (0, 2):
         store = tmp_path / f"{every}.zarr"
-        record(replace(settings, probe_every=every), store)
+        record(settings.with_values(probe_every=every), store)
         mine, probed = load(store), load(study).sel(run=load(store).run)
         for name in ("loss", "gradient_norm_mean", "weight_norm", "accuracy"):
             np.testing.assert_array_equal(mine[name], probed[name])
@@ -159,7 +159,7 @@ def test_dense_and_static_gradients_differ_where_weights_are_pruned(study: Path)
 def test_rerunning_repeats_nothing_and_more_runs_go_beside(study: Path) -> None:
     before = load(study)
     assert record(SETTINGS, study) == []
-    more = record(replace(SETTINGS, strategies=("optimal",), seeds=(0, 2), sparsities=(0.9,)), study)
+    more = record(SETTINGS.with_values(strategies=("optimal",), seeds=(0, 2), sparsities=(0.9,)), study)
     assert [o.run.run_id for o in more] == ["iterative-s0.9-seed2", "optimal-s0.9-seed2"]
     xr.testing.assert_identical(load(study), before)
     assert load(study, "fig2-2").run_id.values.tolist() == ["iterative-s0.9-seed2", "optimal-s0.9-seed2"]
@@ -167,11 +167,11 @@ def test_rerunning_repeats_nothing_and_more_runs_go_beside(study: Path) -> None:
 
 def test_other_settings_or_images_need_another_store(study: Path) -> None:
     with pytest.raises(InputError, match=r"with other settings \(epochs 3 there, 4 asked\): choose another --out"):
-        record(replace(SETTINGS, epochs=4), study)
+        record(SETTINGS.with_values(epochs=4), study)
 
 
 def test_an_interrupted_study_is_completed_to_the_same_numbers(study: Path, tmp_path: Path) -> None:
-    store, settings = tmp_path / "s.zarr", replace(SETTINGS, seeds=(0,), sparsities=(0.9,))
+    store, settings = tmp_path / "s.zarr", SETTINGS.with_values(seeds=(0,), sparsities=(0.9,))
 
     class StopError(Exception):
         pass
@@ -193,8 +193,10 @@ def test_an_interrupted_study_is_completed_to_the_same_numbers(study: Path, tmp_
 
 
 def test_one_diverged_run_stops_neither_others_nor_the_record(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative", "optimal"), seeds=(0,), sparsities=(0.9,), learning_rate=1e38)
-    outcomes = {o.run.strategy: o for o in record(replace(settings, optimizer="sgd"), tmp_path / "s.zarr")}
+    settings = SETTINGS.with_values(
+        strategies=("iterative", "optimal"), seeds=(0,), sparsities=(0.9,), learning_rate=1e38
+    )
+    outcomes = {o.run.strategy: o for o in record(settings.with_values(optimizer="sgd"), tmp_path / "s.zarr")}
     assert outcomes["iterative"].status is Status.DIVERGED
     assert outcomes["optimal"].status is Status.FAILED
     assert "needs the final mask of its iterative run, which is diverged" in outcomes["optimal"].reason
@@ -203,11 +205,11 @@ def test_one_diverged_run_stops_neither_others_nor_the_record(tmp_path: Path) ->
 
 
 def test_a_layer_that_empties_fails_the_run_by_name_unless_allowed(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("random",), allocation="uniform", sparsities=(0.996,), seeds=(0,))
+    settings = SETTINGS.with_values(strategies=("random",), allocation="uniform", sparsities=(0.996,), seeds=(0,))
     with pytest.raises(InputError, match=r"sparsity 0\.996 empties layer 'output\.weight' \(100 weights\)"):
         record(settings, tmp_path / "a.zarr")
-    assert record(replace(settings, allow_empty_layers=True), tmp_path / "a.zarr")[0].status is Status.COMPLETE
-    late = replace(SETTINGS, strategies=("iterative",), sparsities=(0.994,), seeds=(0,))
+    assert record(settings.with_values(allow_empty_layers=True), tmp_path / "a.zarr")[0].status is Status.COMPLETE
+    late = SETTINGS.with_values(strategies=("iterative",), sparsities=(0.994,), seeds=(0,))
     outcome = record(late, tmp_path / "b.zarr")[0]
     assert outcome.status is Status.FAILED
     assert outcome.reason.startswith("no active weight left in layer '")
@@ -245,7 +247,7 @@ class Bottleneck(nn.Module):
 
 
 def test_any_module_can_be_studied_and_its_runs_repeat(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative", "random"), sparsities=(0.8,), seeds=(0,), allocation="erk")
+    settings = SETTINGS.with_values(strategies=("iterative", "random"), sparsities=(0.8,), seeds=(0,), allocation="erk")
     for name in ("a", "b"):
         record(settings, tmp_path / f"{name}.zarr", model=Bottleneck)
     first, second = (load(tmp_path / f"{name}.zarr") for name in "ab")
@@ -278,7 +280,7 @@ def test_a_model_that_a_study_cannot_make_is_refused_before_anything_is_written(
 
 
 def test_the_store_may_be_text_and_the_model_of_a_stack_need_not_be_sent(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("dense",), seeds=(0, 1), epochs=1)
+    settings = SETTINGS.with_values(strategies=("dense",), seeds=(0, 1), epochs=1)
     stacked = Resources(torch.device("cpu"), workers=1, stacked=True)
     outcomes = record_study(settings, str(tmp_path / "s.zarr"), using=stacked, model=lambda: _sized(3))
     assert {o.status for o in outcomes} == {Status.COMPLETE}
@@ -316,17 +318,17 @@ def test_run_names_are_stable() -> None:
 
 def test_one_run_without_its_mask_does_not_fail_its_stack(study: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
-    settings = replace(SETTINGS, strategies=("iterative",), sparsities=(0.9,))
+    settings = SETTINGS.with_values(strategies=("iterative",), sparsities=(0.9,))
     record(settings, store)
     zarr.open_array(store / "fig2" / "status", mode="r+")[0] = "diverged"
     outcomes = record_study(
-        replace(settings, strategies=("optimal",)), store, name="fig2", using=replace(CPU, stacked=True)
+        settings.with_values(strategies=("optimal",)), store, name="fig2", using=replace(CPU, stacked=True)
     )
     assert {o.run.seed: o.status for o in outcomes} == {0: Status.FAILED, 1: Status.COMPLETE}
 
 
 def test_static_runs_of_a_stack_have_no_mask_updates(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative", "random"), seeds=(0,), epochs=1, probe_every=0)
+    settings = SETTINGS.with_values(strategies=("iterative", "random"), seeds=(0,), epochs=1, probe_every=0)
     record_study(settings, tmp_path / "s.zarr", name="fig2", using=replace(CPU, stacked=True))
     dataset = load(tmp_path / "s.zarr")
     static = dataset.strategy == "random"
@@ -335,7 +337,7 @@ def test_static_runs_of_a_stack_have_no_mask_updates(tmp_path: Path) -> None:
 
 
 def test_dropout_cannot_be_stacked(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative",), sparsities=(0.5, 0.8), seeds=(0,), epochs=1)
+    settings = SETTINGS.with_values(strategies=("iterative",), sparsities=(0.5, 0.8), seeds=(0,), epochs=1)
     with pytest.raises(InputError, match="dropout cannot be trained as a stack: pass --stacked no"):
         record_study(settings, tmp_path / "s.zarr", using=replace(CPU, stacked=True), model=Bottleneck)
 
@@ -352,13 +354,13 @@ def test_the_callers_own_processes_are_left_alone() -> None:
 
 
 def test_empty_layers_can_be_allowed_in_the_same_store_and_allocations_share_one(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, strategies=("iterative",), sparsities=(0.994,), seeds=(0,))
+    settings = SETTINGS.with_values(strategies=("iterative",), sparsities=(0.994,), seeds=(0,))
     assert record(settings, tmp_path / "s.zarr")[0].status is Status.FAILED
-    assert record(replace(settings, allow_empty_layers=True), tmp_path / "s.zarr")[0].status is Status.COMPLETE
+    assert record(settings.with_values(allow_empty_layers=True), tmp_path / "s.zarr")[0].status is Status.COMPLETE
     about = json.loads(str(zarr.open_group(tmp_path / "s.zarr" / "fig2", mode="r").attrs["provenance"]))
     assert len(about["resumed"]) == 1
     assert about["arithmetic"]["threads"] == CPU.threads == 1
-    both = replace(settings, strategies=("random",), sparsities=(0.5,))
+    both = settings.with_values(strategies=("random",), sparsities=(0.5,))
     for allocation in ("global", "erk"):
-        record(replace(both, allocation=allocation), tmp_path / "s.zarr")
+        record(both.with_values(allocation=allocation), tmp_path / "s.zarr")
     assert load(tmp_path / "s.zarr", "fig2-3").run_id.values.tolist() == ["random-erk-s0.5-seed0"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from recorders.training.cohort import Cohort
 from tests.recorders.effective import effective_weights
 
 Array = npt.NDArray[np.float64]
-SETTINGS = Settings(
+SETTINGS = Settings().with_values(
     hidden=(12, 7), epochs=3, interval=5, learning_rate=0.01, sparsities=(0.7,), seeds=(3,), probe_every=0
 )
 RUNS = [Run("iterative", 0.7, 3), Run("random", 0.7, 3, "global"), Run("dense", 0.0, 3)]
@@ -77,7 +76,7 @@ def test_every_recorded_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, r
     shapes = {"hidden1.weight": (12, 64), "hidden2.weight": (7, 12), "output.weight": (10, 7)}
     layout = Layout([run.coordinates()], shapes, ["hidden1", "hidden2"], steps, 12.0, 4)
     create_recording(store, "fig2", layout, config={}, provenance={})
-    worker = Worker(store, replace(SETTINGS), data, torch.device("cpu"))
+    worker = Worker(store, SETTINGS, data, torch.device("cpu"))
     outcome = worker.run(Assignment([Place("fig2", 0)], [run], [None]))[0]
     assert not outcome.reason
     dataset = xr.open_zarr(store, group="fig2", consolidated=False).load().isel(run=0)

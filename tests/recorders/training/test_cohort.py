@@ -10,7 +10,7 @@ from recorders.contract import InputError
 from recorders.methods.masks import magnitude_masks, random_masks
 from recorders.networks.mlp import mlp
 from recorders.seeding import with_seeded_weights
-from recorders.settings.settings import Settings
+from recorders.settings.settings import Settings, TrainingSettings
 from recorders.training.cohort import Cohort
 from recorders.training.optimiser import make_optimiser
 from tests.recorders.effective import effective_weights
@@ -18,8 +18,8 @@ from tests.recorders.effective import effective_weights
 CPU = torch.device("cpu")
 SHAPES = {"hidden1.weight": (6, 16), "hidden2.weight": (5, 6), "output.weight": (3, 5)}
 SETTINGS = {
-    "adam": Settings(weight_decay=0.01),
-    "sgd": Settings(optimizer="sgd", learning_rate=0.05, weight_decay=0.01),
+    "adam": Settings(training=TrainingSettings(weight_decay=0.01)),
+    "sgd": Settings(training=TrainingSettings(optimizer="sgd", learning_rate=0.05, weight_decay=0.01)),
 }
 
 
