@@ -19,7 +19,7 @@ except ImportError as error:
     raise InputError("LightningRecorder needs lightning: pip install 'burden-analysis[lightning]'") from error
 
 
-class LightningRecorder(Callback):  # type: ignore[misc]
+class LightningRecorder(Callback):
     """Callback that records a Trainer's training; parameters as those of `recorders.Recorder`.
 
     Every step of every optimizer is recorded, with automatic and with manual optimization, after accumulation,

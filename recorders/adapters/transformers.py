@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-import torch
-from torch import nn
-
 from recorders.contract import InputError
 from recorders.loop.mask_source import MaskArgument
 from recorders.loop.recorder import Recorder
@@ -20,7 +17,7 @@ except ImportError as error:
     raise InputError("TransformersRecorder needs transformers: pip install 'burden-analysis[transformers]'") from error
 
 
-class TransformersRecorder(TrainerCallback):  # type: ignore[misc]
+class TransformersRecorder(TrainerCallback):
     """Callback that records a Trainer's training; parameters as those of `recorders.Recorder`.
 
     Every optimiser step is recorded, after accumulation and clipping. ``trainer.train(resume_from_checkpoint=…)`` goes
@@ -58,21 +55,19 @@ class TransformersRecorder(TrainerCallback):  # type: ignore[misc]
         self._settings |= {"masks": masks, "probe": probe}
         self.recorder: Recorder | None = None
 
-    def on_train_begin(
-        self, args: Any, state: Any, control: Any, *, model: nn.Module, optimizer: torch.optim.Optimizer, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin, or go on where the checkpoint was saved."""
         how: dict[str, Any] = {"exist": self._exist}
         if state.global_step:
             how = {"exist": "resume", "steps_done": state.global_step}
-        self.recorder = Recorder(self._store, model, optimizer, **self._settings, **how)
+        self.recorder = Recorder(self._store, kwargs["model"], kwargs["optimizer"], **self._settings, **how)
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write all records that the checkpoint must find."""
         if self.recorder is not None:
             self.recorder.flush()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """End the run."""
         if self.recorder is not None:
             self.recorder.close()
