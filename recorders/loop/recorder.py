@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -12,22 +11,22 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed import get_rank, is_available, is_initialized
 
-from recorders.contract import MEASURED, InputError, Status, unknown_name
+from recorders.contract import InputError, Status, unknown_name
 from recorders.loop.description import check_scalar, described_optimizers, described_run
 from recorders.loop.mask_source import MaskArgument, MaskSource
 from recorders.loop.optimizer_steps import OptimizerSteps
 from recorders.loop.probing import LoopProbe
 from recorders.loop.recording import LoopRecording
+from recorders.loop.step_measure import StepMeasure, own_gradient
 from recorders.loop.trained_weights import TrainedWeights
 from recorders.loop.wrappers import Optimizers, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
-from recorders.measure.indicators import measure
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
 from recorders.store.names import reserved_names
 
-_PATIENCE = 100
 _EXIST = ("error", "overwrite", "resume")
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 Tensors = Mapping[str, torch.Tensor]
@@ -81,6 +80,11 @@ class Recorder:
         `store` is not a study store; `model` or `optimizer` are none, or lazy; a mask does not fit.
     """
 
+    def __new__(cls, *_: Any, **__: Any) -> Recorder:
+        """In a process group only the first rank records: the same script runs on all."""
+        silent = cls is Recorder and is_available() and is_initialized() and get_rank() > 0
+        return super().__new__(_SilentRecorder if silent else cls)
+
     def __init__(
         self,
         store: str | PathLike[str],
@@ -110,8 +114,7 @@ class Recorder:
         self._probe = LoopProbe(network, probe)
         self._masks = MaskSource(network, self._weights.parameters, masks)
         self._masks.refresh(thorough=False)
-        self._parts: dict[torch.optim.Optimizer, torch.Tensor] = {}
-        self._again = 0  # updates by optimizers that had stepped already, while others had not
+        self._measure = StepMeasure(self._weights, self._masks)
         self._by_hand = not optimizers
         self._activations = Activations(network)
         parameters = self._weights.parameters
@@ -188,8 +191,9 @@ class Recorder:
         with torch.no_grad():
             self._make_room()
             self._note_masks(thorough=self._recording.monitor.due)
-            own = {name: _gradient(p) for name, p in parameters.items()}
-            self._measure(_chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own))
+            own = {name: own_gradient(p) for name, p in parameters.items()}
+            chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
+            self._observe(self._measure.whole(*chosen, self._recording.monitor.active))
 
     def flush(self) -> None:
         """Write all records taken so far, and wait for it: call it before saving a checkpoint to resume from.
@@ -253,7 +257,7 @@ class Recorder:
             return False
         for idle in self._weights.take_over(optimizer):
             self._steps.drop(idle)
-            self._parts.pop(idle, None)
+            self._measure.forget(idle)
         return bool(self._weights.columns[optimizer])
 
     def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
@@ -267,57 +271,16 @@ class Recorder:
             return
         with torch.no_grad():
             self._weights.note_groups(optimizer)
-            if not self._parts:
+            if self._measure.begins:
                 self._make_room()
                 self._note_masks(thorough=self._recording.monitor.due)
-            columns = self._weights.columns[optimizer]
-            parameters = list(self._weights.parameters.values())
-            weights = [parameters[i] for i in columns]
-            gradients = [_gradient(p) if scale is None else _gradient(p) / scale for p in weights]
             self._recording.monitor.log(self._rates())
-            if len(self._weights.columns) == 1 and len(columns) == len(parameters):
-                self._measure(weights, gradients)
-                return
-            masks = [self._masks.current[i] for i in columns]
-            active = self._recording.monitor.active[:, columns]
-            self._again += optimizer in self._parts
-            self._parts[optimizer] = measure(weights, gradients, masks, active, stacked=False)
-            if self._parts.keys() == self._weights.columns.keys():
-                self._put_together()
-            elif self._again == _PATIENCE:
-                waiting = [type(o).__name__ for o in self._weights.columns if o not in self._parts]
-                warnings.warn(
-                    f"no step was recorded in {_PATIENCE} updates, since {' and '.join(waiting)} took none: a step is "
-                    "done when the last optimizer stepped; leave out those that do not step",
-                    stacklevel=3,
-                )
-
-    def _put_together(self) -> None:
-        """Make one step of what each optimizer's weights were just before its update."""
-        parameters = list(self._weights.parameters.values())
-        values = self._recording.monitor.active.new_full((len(MEASURED), 1, len(parameters)), torch.nan)
-        unheld = set(range(len(parameters)))
-        for optimizer, part in self._parts.items():
-            columns = self._weights.columns[optimizer]
-            values[:, :, columns] = part
-            unheld -= set(columns)
-        if unheld:  # an optimizer that came later holds fewer weights: their gradients, where there are any
-            rest = sorted(unheld)
-            weights, masks = [parameters[i] for i in rest], [self._masks.current[i] for i in rest]
-            gradients = [torch.full_like(w, torch.nan) if w.grad is None else w.grad for w in weights]
-            active = self._recording.monitor.active[:, rest]
-            values[:, :, rest] = measure(weights, gradients, masks, active, stacked=False)
-        self._parts, self._again = {}, 0
-        self._observe(values)
-
-    def _measure(self, weights: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
-        active = self._recording.monitor.active
-        self._observe(measure(weights, gradients, self._masks.current, active, stacked=False))
+            values = self._measure.before(optimizer, scale, self._recording.monitor.active)
+            if values is not None:
+                self._observe(values)
 
     def _observe(self, values: torch.Tensor) -> None:
         monitor = self._recording.monitor
-        if self._weights.gone:
-            values[:, :, self._weights.gone] = torch.nan
         monitor.activations(self._activations.take(values).unsqueeze(0))
         if monitor.observed(values):
             self._probe.relax()
@@ -351,8 +314,28 @@ class Recorder:
         self._recording.masks = self._masks.as_dict(self._masks.current)
 
 
-def _gradient(parameter: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+class _SilentRecorder(Recorder):
+    """Takes the place of a Recorder on all ranks but the first: it measures and writes nothing."""
+
+    step, name = 0, ""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Hold nothing."""
+
+    def log(self, **scalars: torch.Tensor | float) -> None:
+        """Drop it."""
+
+    def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
+        """Drop it."""
+
+    def flush(self) -> None:
+        """Have nothing to write."""
+
+    def close(self, failure: str = "") -> None:
+        """Have nothing to end."""
+
+    def __exit__(self, *_: object) -> None:
+        """Have nothing to end."""
 
 
 def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> list[torch.Tensor]:

@@ -134,6 +134,8 @@ def _check_initialised(model: nn.Module) -> None:
         raise InputError(
             f"the model has lazy layers ({_listed(lazy)}): run a batch through it before making optimizer and Recorder"
         )
+    if any(hasattr(p, "full_tensor") for p in model.parameters()):
+        raise InputError("the model's parameters are sharded (DTensor, FSDP2): only whole ones can be recorded")
 
 
 def _without(weights: Mapping[str, torch.Tensor], optimizers: Sequence[Optimizer]) -> list[str]:
