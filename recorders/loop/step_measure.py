@@ -99,8 +99,8 @@ class StepMeasure:
 
     def _of(
         self,
-        weights: Sequence[torch.Tensor],
-        gradients: Sequence[torch.Tensor],
+        weights: Tensors,
+        gradients: Tensors,
         columns: list[int],
         active: torch.Tensor,
     ) -> torch.Tensor:
