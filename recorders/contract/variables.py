@@ -22,7 +22,7 @@ from enum import StrEnum
 
 from recorders.contract.terms import LOADS, PARTS, TERMS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 knew no `interrupted`
 
 
 class Status(StrEnum):
@@ -33,10 +33,11 @@ class Status(StrEnum):
     COMPLETE = "complete"
     DIVERGED = "diverged"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
 
     @property
     def finished(self) -> bool:
-        """Whether the run reached its last step (a diverged run did; a failed one did not)."""
+        """Whether the run reached its last step: a diverged one did; a failed or interrupted one did not."""
         return self in (Status.COMPLETE, Status.DIVERGED)
 
 

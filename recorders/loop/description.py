@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from recorders.contract import InputError
 from recorders.settings.naming import run_name
@@ -46,13 +45,12 @@ def described_run(run: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, (str, int, float)):
             raise InputError(f"run setting {key!r} must be text or a number, got {type(value).__name__}")
     try:
-        checked = plain | {
-            "strategy": str(plain["strategy"]),
-            "sparsity": float(plain["sparsity"]),
-            "seed": int(plain["seed"]),
-        }
-    except ValueError as error:
+        strategy, sparsity, seed = str(plain["strategy"]), float(plain["sparsity"]), int(plain["seed"])
+    except (ValueError, OverflowError) as error:
         raise InputError(f"run needs a number as sparsity and seed: {error}") from error
+    if seed != float(plain["seed"]) or not -(2**63) <= seed < 2**63:
+        raise InputError(f"seed {plain['seed']!r} is no whole number of 64 bits: store another one, or its remainder")
+    checked = plain | {"strategy": strategy, "sparsity": sparsity, "seed": seed}
     if not 0 <= checked["sparsity"] <= 1:
         raise InputError(f"sparsity {checked['sparsity']:g} is outside [0, 1]: give the share of weights removed")
     return checked
@@ -64,24 +62,28 @@ def recording_name(run: Mapping[str, Any]) -> str:
     return run_name(run["strategy"], run["sparsity"], run["seed"], **extra)
 
 
-def described_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Take the optimizer's name and its plain default settings."""
-    plain = {k: v for k, v in optimizer.defaults.items() if isinstance(v, (bool, int, float, str, tuple))}
-    return {"name": type(optimizer).__name__, **plain}
+def described_optimizers(optimizers: Sequence[torch.optim.Optimizer]) -> Any:
+    """Take each optimizer's name and its plain default settings; of one alone without a list."""
+    described = []
+    for optimizer in optimizers:
+        plain = {k: v for k, v in optimizer.defaults.items() if isinstance(v, (bool, int, float, str, tuple))}
+        described.append({"name": type(optimizer).__name__, **plain})
+    return described[0] if len(described) == 1 else described
 
 
-def check_optimizer(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
-    """Refuse an optimizer that does not step every recorded weight: its gradients would be stale or cleared.
+def check_scalar(name: str, value: Any) -> None:
+    """Refuse to log what is not one number under a plain name.
 
     Raises
     ------
     InputError
-        Names a weight that it does not hold.
+        Says what was given.
     """
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for name, parameter in parameters.items():
-        if id(parameter) not in held:
-            raise InputError(
-                f"optimizer does not hold the model's weight {name!r}: make it from model.parameters(), or pass the "
-                "part of the model that it steps"
-            )
+    if not name.isidentifier():
+        raise InputError(f"cannot log {name!r}: name it with letters, digits and underscores")
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise InputError(f"cannot log {name!r} of shape {tuple(value.shape)}: log one number")
+    if isinstance(value, torch.Tensor) and not value.is_complex():
+        return
+    if not isinstance(value, (int, float, np.generic, np.ndarray)) or np.size(value) != 1 or np.iscomplexobj(value):
+        raise InputError(f"cannot log {name!r}: {value!r} is no number; log one number, or leave it out")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from recorders.contract import InputError, unknown_name
+from recorders.loop.wrappers import plain_name
 
 MaskDict = Mapping[str, torch.Tensor]
-MaskArgument = MaskDict | Callable[[], MaskDict] | None
+MaskArgument = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None] | None
 
 
 class MaskSource:
@@ -84,8 +87,8 @@ class MaskSource:
 
     def _read(self) -> MaskDict:
         if self._masks is not None:
-            return self._masks() if callable(self._masks) else self._masks
-        buffers = dict(self._model.named_buffers())
+            return _by_name(self._masks() if callable(self._masks) else self._masks)
+        buffers = {plain_name(name): buffer for name, buffer in self._model.named_buffers()}
         return {name: buffers[f"{name}_mask"] for name in self._parameters if f"{name}_mask" in buffers}
 
     def _convert(self, masks: MaskDict) -> list[torch.Tensor]:
@@ -101,3 +104,21 @@ class MaskSource:
                 (masks[name] != 0).to(p.dtype).to(p.device) if name in masks else torch.ones_like(p)
                 for name, p in self._parameters.items()
             ]
+
+
+def _by_name(masks: Any) -> MaskDict:
+    """Take the masks that somebody gives: of tensors or arrays, by name; None, alone or as a value, masks nothing."""
+    if masks is None:
+        return {}
+    if not isinstance(masks, Mapping) or not all(isinstance(name, str) for name in masks):
+        raise InputError(
+            f"masks must be a dict of tensors by parameter name, or a callable that returns one; got "
+            f"{type(masks).__name__}{' with keys that are no names' if isinstance(masks, Mapping) else ''}"
+        )
+    found = {
+        name: torch.from_numpy(m) if isinstance(m, np.ndarray) else m for name, m in masks.items() if m is not None
+    }
+    for name, mask in found.items():
+        if not isinstance(mask, torch.Tensor):
+            raise InputError(f"mask of {name!r} must be a tensor or an array, got {type(mask).__name__}")
+    return found

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from recorders.loop.mask_source import MaskDict
+from recorders.loop.wrappers import plain_name
 from recorders.measure.mask_updates import MaskUpdate, one_run
 from recorders.probe.mask_probe import MaskProbe
 
@@ -48,5 +49,5 @@ class LoopProbe:
         self._unrelaxed = []
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        buffers = {name: b for name, b in self._model.named_buffers() if not name.endswith("_mask")}
-        return {name.removesuffix("_orig"): p for name, p in self._model.named_parameters()} | buffers
+        buffers = {plain_name(name): b for name, b in self._model.named_buffers() if not name.endswith("_mask")}
+        return {plain_name(name).removesuffix("_orig"): p for name, p in self._model.named_parameters()} | buffers

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
-from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -11,55 +11,51 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed import get_rank, is_available, is_initialized
 
 from recorders.contract import InputError, Status, unknown_name
-from recorders.loop.description import check_optimizer, described_optimizer, described_run, recording_name
+from recorders.loop.description import check_scalar, described_optimizers, described_run
 from recorders.loop.mask_source import MaskArgument, MaskSource
+from recorders.loop.optimizer_steps import OptimizerSteps
 from recorders.loop.probing import LoopProbe
-from recorders.loop.resumption import rewind
+from recorders.loop.recording import LoopRecording
+from recorders.loop.step_measure import StepMeasure, own_gradient
+from recorders.loop.trained_weights import TrainedWeights
+from recorders.loop.wrappers import Optimizers, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
-from recorders.measure.monitor import Monitor
-from recorders.networks.layers import prunable_parameters
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
-from recorders.settings.naming import continuation_name, continuations
-from recorders.store.compaction import compact, consolidate
-from recorders.store.layout import Layout, record_steps
-from recorders.store.lock import exclusive
 from recorders.store.names import reserved_names
-from recorders.store.provenance import provenance
-from recorders.store.recording import create_recording, note_resumption
-from recorders.store.recovery import recover, remove
-from recorders.store.root import open_root, recording_names
-from recorders.store.writer import RecordingWriter
 
-# Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
-CAPACITY = 2**20
 _EXIST = ("error", "overwrite", "resume")
+_INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+Tensors = Mapping[str, torch.Tensor]
 
 
 class Recorder:
     """Record gradients, weights, masks and activations of a training loop without changing a bit of it.
 
-    Indicators (docs/store.md) are measured in a pre-hook of ``optimizer.step()``: after `backward`, gradient
-    unscaling and clipping, before the update. Make it before a compiled model's first call: `torch.compile` does not
-    see hooks that come later, and activations would be NaN.
+    Indicators (docs/store.md) are measured just before ``optimizer.step()`` updates: after `backward`, gradient
+    unscaling and clipping; with a closure when it first returns. Make it before a compiled model's first call:
+    `torch.compile` does not see hooks that come later, and activations would be NaN.
 
     Parameters
     ----------
     store : path
         Folder of the study; created when missing. Several runs, also of several processes, can share one.
     model : nn.Module
-        The network; its weights with more than one dimension are recorded.
-    optimizer : torch.optim.Optimizer
-        The optimizer that steps the network.
+        The network, compiled or wrapped or not; its weights with more than one dimension are recorded, by the network's
+        own names.
+    optimizer : Optimizer or sequence of Optimizer
+        Whatever steps the network. Of several, a step is done when the last of them stepped, and each weight is
+        measured before its own update. None at all, ``[]``: call `observe`. Weights that none holds are not recorded.
     run : mapping
         What this run is: ``strategy`` (str), ``sparsity`` (share of weights removed), ``seed`` (int), and any further
         setting. It names the recording.
     interval : int
         Optimiser steps between records.
     total_steps : int, optional
-        Steps the loop will take, when known.
+        Steps the loop will take, when known; with fewer at its end the run is ``interrupted``.
     masks : mapping or callable, optional
         Masks by parameter name, or a callable that returns them. Without it the masks of `torch.nn.utils.prune` are
         used, else all weights count as active.
@@ -81,15 +77,19 @@ class Recorder:
     ------
     InputError
         The run exists (``error``), cannot go on from `steps_done` (``resume``), is being written by another process;
-        `store` is not a study store; `optimizer` does not hold the model's weights; a mask does not
-        fit.
+        `store` is not a study store; `model` or `optimizer` are none, or lazy; a mask does not fit.
     """
+
+    def __new__(cls, *_: Any, **__: Any) -> Recorder:
+        """In a process group only the first rank records: the same script runs on all."""
+        silent = cls is Recorder and is_available() and is_initialized() and get_rank() > 0
+        return super().__new__(_SilentRecorder if silent else cls)
 
     def __init__(
         self,
         store: str | PathLike[str],
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizers,
         *,
         run: Mapping[str, Any],
         interval: int = 50,
@@ -107,38 +107,49 @@ class Recorder:
             raise InputError(
                 "exist='resume' and steps_done go together: say how many optimiser steps your checkpoint has done"
             )
-        self._store = Path(store)
-        self._run = described_run(run)
-        self._reserved = reserved_names(self._run)
-        self._interval, self._total = interval, total_steps
-        self._parameters = prunable_parameters(model)
-        check_optimizer(optimizer, self._parameters)
-        self._probed, self._probe = probe is not None, LoopProbe(model, probe)
-        self._sources = MaskSource(model, self._parameters, masks)
-        self._sources.refresh(thorough=False)
-        self._digest = weights_digest(p for _, p in model.named_parameters())
-        self._about = {"model": type(model).__name__, "optimizer": described_optimizer(optimizer)}
-        self._open = ExitStack()
+        described = described_run(run)
+        self._reserved = reserved_names(described)
+        network, optimizers = unwrapped_model(model), unwrapped_optimizers(optimizer)
+        self._weights = TrainedWeights(network, optimizers)
+        self._probe = LoopProbe(network, probe)
+        self._masks = MaskSource(network, self._weights.parameters, masks)
+        self._masks.refresh(thorough=False)
+        self._measure = StepMeasure(self._weights, self._masks)
+        self._by_hand = not optimizers
+        self._activations = Activations(network)
+        parameters = self._weights.parameters
         try:
-            self._activations = Activations(model)
-            self._open.callback(self._activations.close)
-            self._start(exist, steps_done or 0)
-            hook = optimizer.register_step_pre_hook(self._before_step)
-            self._open.callback(hook.remove)
+            self._recording = LoopRecording(
+                Path(store).expanduser().resolve(),
+                described,
+                {"model": type(network).__name__, "optimizer": described_optimizers(optimizers)},
+                shapes={name: tuple(p.shape) for name, p in parameters.items()},
+                layers=[plain_name(name) for name in self._activations.layers],
+                interval=interval,
+                total=total_steps,
+                probed=probe is not None,
+                device=next(iter(parameters.values())).device,
+                exist=exist,
+                steps_done=steps_done or 0,
+                digest=weights_digest(p for _, p in network.named_parameters()),
+            )
         except BaseException:
-            self._open.close()
+            self._activations.close()
             raise
-        self._closed = False
+        self._take_masks()
+        self._steps = OptimizerSteps(list(self._weights.columns), self._before_update, self._adopt)
+        self._unclosed = weakref.finalize(self, self._recording.abandon)
+        self._unclosed.atexit = False  # the recording sees to that, while writing still works
 
     @property
     def step(self) -> int:
         """Optimiser steps recorded so far."""
-        return self._monitor.step
+        return self._recording.step
 
     @property
     def name(self) -> str:
         """Name of the recording inside the store."""
-        return self._name
+        return self._recording.name
 
     def log(self, **scalars: torch.Tensor | float) -> None:
         """Keep scalars for the next record; the last value since the previous record counts.
@@ -156,11 +167,33 @@ class Recorder:
         for name, value in scalars.items():
             if name in self._reserved:
                 raise InputError(f"cannot log {name!r}: the recorder writes it itself; choose another name")
-            if not name.isidentifier():
-                raise InputError(f"cannot log {name!r}: name it with letters, digits and underscores")
-            if isinstance(value, torch.Tensor) and value.numel() != 1:
-                raise InputError(f"cannot log {name!r} of shape {tuple(value.shape)}: log one number")
-        self._monitor.log(scalars)
+            check_scalar(name, value)
+        self._recording.check_scalars(scalars)
+        self._recording.monitor.log(scalars)
+
+    def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
+        """Take one optimiser step, in a loop without `optimizer.step()`: after `backward`, before the update.
+
+        Parameters
+        ----------
+        weights, gradients : mapping of str to Tensor, optional
+            By the names that are recorded; the network's parameters and their ``.grad`` by default.
+
+        Raises
+        ------
+        InputError
+            A name is missing or unknown; or an optimizer's steps are recorded already.
+        """
+        if not self._by_hand and self.step:
+            raise InputError("the optimizer's steps are recorded already: pass optimizer=[] to use recorder.observe()")
+        self._by_hand = True
+        parameters = self._weights.parameters
+        with torch.no_grad():
+            self._make_room()
+            self._note_masks(thorough=self._recording.monitor.due)
+            own = {name: own_gradient(p) for name, p in parameters.items()}
+            chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
+            self._observe(self._measure.whole(*chosen, self._recording.monitor.active))
 
     def flush(self) -> None:
         """Write all records taken so far, and wait for it: call it before saving a checkpoint to resume from.
@@ -170,7 +203,7 @@ class Recorder:
         RunError
             Something could not be written.
         """
-        self._monitor.commit()
+        self._recording.monitor.commit()
 
     def close(self, failure: str = "") -> None:
         """Write everything, the final masks and the run's state; the recording is then compacted.
@@ -185,17 +218,14 @@ class Recorder:
         InputError
             Not one step was recorded; the run is marked as failed.
         """
-        if self._closed:
+        if self._recording.closed:
             return
-        self._closed = True
-        with self._open:
-            self._finish(failure)
-            compact(self._store, self._name)
-            consolidate(self._store)
-        if not (failure or self._monitor.records):
+        self._end(Status.FAILED if failure else Status.COMPLETE, failure)
+        if not (failure or self._recording.monitor.records):
             raise InputError(
-                f"run {self._name!r} of {self._store} has no record: the recorded optimizer took no step before the "
-                "recorder was closed; check the loop and its data, then record the run again with exist='overwrite'"
+                f"run {self.name!r} of {self._recording.store} has no record: the recorded optimizer took no step "
+                "before the recorder was closed; check the loop and its data (a loop without optimizer.step() calls "
+                "recorder.observe()), then record the run again"
             )
 
     def __enter__(self) -> Recorder:
@@ -204,138 +234,117 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close("" if kind is None else " ".join(f"{kind.__name__}: {error}".split()))
+        if kind is None:
+            self.close()
+        elif not self._recording.closed:
+            stopped = issubclass(kind, _INTERRUPTIONS)
+            self._end(Status.INTERRUPTED if stopped else Status.FAILED, " ".join(f"{kind.__name__}: {error}".split()))
 
-    def _start(self, exist: str, steps_done: int) -> None:
-        open_root(self._store, create=True)
-        base = recording_name(self._run)
-        self._open.enter_context(exclusive(self._store, base))  # its continuations are under this lock too
-        recover(self._store, base)
-        names = recording_names(self._store)
-        parts = [name for name in [base, *continuations(base, names)] if name in names]
-        if parts and exist == "error":
-            raise InputError(
-                f"{self._store} already holds run {base!r}: pass exist='overwrite' or exist='resume', "
-                "or describe the run differently"
-            )
-        if exist == "overwrite":
-            for name in reversed(parts):
-                remove(self._store, name)
-            parts = []
-        self._name = parts[-1] if parts else base
-        self._offset = int(self._name.rpartition("-from-step-")[2]) if len(parts) > 1 else 0
-        if steps_done and not parts:
-            raise InputError(f"{self._store} holds no run {base!r} to resume: leave exist and steps_done out")
-        self._begin(self._rewound(steps_done) if parts else None)
+    def _end(self, status: Status, reason: str) -> None:
+        self._unclosed.detach()
+        self._steps.close()
+        self._activations.close()
+        self._weights.look()
+        status, reason = self._recording.judged(status, reason)
+        if status is Status.COMPLETE:
+            self._recording.monitor.finish_interval()  # of the masks its steps were taken with
+        self._note_masks(thorough=True)
+        self._recording.end(status, reason)
 
-    def _rewound(self, steps_done: int) -> tuple[int, int]:
-        writer, what = RecordingWriter(self._store, self._name, [0]), f"run {self._name!r} of {self._store}"
-        left = rewind(
-            writer,
-            self._layout(),
-            what=what,
-            steps_done=steps_done,
-            offset=self._offset,
-            interval=self._interval,
-            digest=self._digest,
-        )
-        if steps_done:
-            self._digest = writer.initial_weights(0)
-        note_resumption(self._store, self._name, provenance())
-        return left
+    def _adopt(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Follow an optimizer that appears while training, if it updates this network."""
+        if self._by_hand or not self._weights.concerned(optimizer):
+            return False
+        for idle in self._weights.take_over(optimizer):
+            self._steps.drop(idle)
+            self._measure.forget(idle)
+        return bool(self._weights.columns[optimizer])
 
-    def _begin(self, resume_at: tuple[int, int] | None) -> None:
-        layout = self._layout()
-        if resume_at is None:
-            config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._about}
-            if self._offset:
-                config["continues"] = recording_name(self._run)
-            create_recording(self._store, self._name, layout, config=config, provenance=provenance())
-        self._writer = RecordingWriter(self._store, self._name, [0])
-        if resume_at is None or not self._offset + sum(resume_at):
-            self._writer.begin([self._digest])
-        else:
-            self._writer.set_status(0, Status.RUNNING)
-        self._steps, self._updates = layout.steps, layout.updates
-        self._monitor = Monitor(
-            self._writer,
-            sizes=[p.numel() for p in self._parameters.values()],
-            layers=len(layout.layers),
-            runs=1,
-            interval=self._interval,
-            device=next(iter(self._parameters.values())).device,
-            stacked=False,
-            start=resume_at or (0, 0),
-            offset=self._offset,
-        )
-        self._monitor.set_masks(self._sources.current)
-
-    def _layout(self) -> Layout:
-        remaining = None if self._total is None else self._total - self._offset
-        known = remaining is not None and remaining > 0
-        steps = record_steps(self._interval, remaining if known else CAPACITY * self._interval)  # type: ignore[arg-type]
-        return Layout(
-            runs=[self._run | {"run_id": self._name}],
-            parameters={name: tuple(p.shape) for name, p in self._parameters.items()},
-            layers=self._activations.layers,
-            steps=steps + self._offset,
-            updates=self._total or CAPACITY,
-            probed=self._probed,
-        )
-
-    def _before_step(self, optimizer: torch.optim.Optimizer, arguments: Any, keywords: Any) -> None:
-        if any(callable(a) for a in (*arguments[1:], *keywords.values())):
-            raise InputError("optimizer.step(closure) cannot be recorded: gradients appear only inside it")
+    def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._recording.closed:  # another Recorder took the run over
+            return
+        if self._by_hand:
+            raise InputError("recorder.observe() and optimizer.step() were both called: one of them makes the records")
         # Fused optimizers unscale and skip inside their kernel: GradScaler leaves both facts on the optimizer.
         overflow, scale = getattr(optimizer, "found_inf", None), getattr(optimizer, "grad_scale", None)
         if overflow is not None and bool(overflow):
             return
         with torch.no_grad():
-            if self.step >= self._steps[-1] or self._monitor.updates == self._updates:
-                self._roll_over()
-            self._note_masks(thorough=self._monitor.due)
-            weights = list(self._parameters.values())
-            gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-            if scale is not None:
-                gradients = [g / scale for g in gradients]
-            self._monitor.log({"learning_rate": float(optimizer.param_groups[0]["lr"])})
-            self._monitor.activations(self._activations.take(weights[0]).unsqueeze(0))
-            if self._monitor.observe(weights, gradients, self._sources.current):
-                self._probe.relax()
+            self._weights.note_groups(optimizer)
+            if self._measure.begins:
+                self._make_room()
+                self._note_masks(thorough=self._recording.monitor.due)
+            self._recording.monitor.log(self._rates())
+            values = self._measure.before(optimizer, scale, self._recording.monitor.active)
+            if values is not None:
+                self._observe(values)
+
+    def _observe(self, values: torch.Tensor) -> None:
+        monitor = self._recording.monitor
+        monitor.activations(self._activations.take(values).unsqueeze(0))
+        if monitor.observed(values):
+            self._probe.relax()
+
+    def _rates(self) -> dict[str, torch.Tensor | float]:
+        """Learning rate of every parameter group: the first is ``learning_rate``, then ``learning_rate_1`` and on."""
+        groups = [group for optimizer in self._weights.columns for group in optimizer.param_groups]
+        rates = {}
+        for k, group in enumerate(groups):
+            rate = group.get("lr")
+            rates[f"learning_rate_{k}" if k else "learning_rate"] = torch.nan if rate is None else rate
+        return rates
+
+    def _make_room(self) -> None:
+        if self._recording.is_full:
+            self._recording.roll_over()
+            self._probe.forget()
+            self._take_masks()
 
     def _note_masks(self, *, thorough: bool) -> None:
-        before = self._sources.current
-        changed = self._sources.refresh(thorough=thorough)
+        before = self._masks.current
+        changed = self._masks.refresh(thorough=thorough)
         if changed is None:
             return
-        self._monitor.set_masks(self._sources.current)
-        update = self._monitor.update(*changed)
-        self._probe.look(update, self._sources.as_dict(before), self._sources.as_dict(self._sources.current))
+        self._take_masks()
+        update = self._recording.monitor.update(*changed)
+        self._probe.look(update, self._masks.as_dict(before), self._recording.masks)
 
-    def _roll_over(self) -> None:
-        """Go on in a second recording: arrays are never resized."""
-        self._finish("", last=False)
-        compact(self._store, self._name)
-        self._probe.forget()
-        self._offset = self.step
-        self._name = continuation_name(recording_name(self._run), self._offset)
-        self._begin(None)
+    def _take_masks(self) -> None:
+        self._recording.monitor.set_masks(self._masks.current)
+        self._recording.masks = self._masks.as_dict(self._masks.current)
 
-    def _finish(self, failure: str, *, last: bool = True) -> None:
-        if not failure:
-            self._monitor.finish_interval()  # of the masks its steps were taken with
-        if last:
-            self._note_masks(thorough=True)
-        self._monitor.close()
-        masks = self._sources.as_dict(self._sources.current)
-        self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in masks.items()})
-        if 0 < self._monitor.records <= len(self._steps):
-            steps = self._steps[: self._monitor.records].copy()
-            steps[-1] = min(steps[-1], self.step)
-            self._writer.write_steps(steps)
-        if failure or not self._monitor.records:
-            self._writer.set_status(0, Status.FAILED, failure or "the optimizer took no step")
-        elif self._monitor.diverged[0]:
-            self._writer.set_status(0, Status.DIVERGED, "loss or gradients are not finite")
-        else:
-            self._writer.set_status(0, Status.COMPLETE)
+
+class _SilentRecorder(Recorder):
+    """Takes the place of a Recorder on all ranks but the first: it measures and writes nothing."""
+
+    step, name = 0, ""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Hold nothing."""
+
+    def log(self, **scalars: torch.Tensor | float) -> None:
+        """Drop it."""
+
+    def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
+        """Drop it."""
+
+    def flush(self) -> None:
+        """Have nothing to write."""
+
+    def close(self, failure: str = "") -> None:
+        """Have nothing to end."""
+
+    def __exit__(self, *_: object) -> None:
+        """Have nothing to end."""
+
+
+def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """Take the tensors of a mapping in the order of the recorded weights."""
+    if given is None:
+        return list(own.values())
+    if missing := [name for name in own if name not in given]:
+        raise InputError(f"{what} lack {missing[0]!r}: give one tensor for each of {', '.join(own)}")
+    for name in given:
+        if name not in own:
+            raise unknown_name("recorded weight", name, own)
+    return [given[name].detach() for name in own]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, ValuesView
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from recorders.networks.layers import hidden_layers
+
+Hooks = OrderedDict[int, Callable[..., Any]]
 
 
 class Activations:
@@ -25,7 +31,7 @@ class Activations:
         self.layers = list(modules)
         self._caught: dict[str, torch.Tensor] = {}
         self.armed = True
-        self._handles = [m.register_forward_hook(partial(self._catch, name)) for name, m in modules.items()]
+        self._handles = [_hooked(m, partial(self._catch, name)) for name, m in modules.items()]
 
     def take(self, like: torch.Tensor) -> torch.Tensor:
         """Hand over the mean squares caught since the last call, in layer order.
@@ -53,3 +59,37 @@ class Activations:
         if self.armed and module.training:
             value = output[0] if isinstance(output, tuple) else output
             self._caught[name] = value.detach().float().square().mean()
+
+
+class _UncopiedHooks(Hooks):
+    """The forward hooks of a module of which ours are its own: copies, files and scripts of the module lack them."""
+
+    ours: set[int]
+
+    def __reduce__(self) -> Any:
+        return OrderedDict, (list(self._others().items()),)
+
+    def __copy__(self) -> Hooks:
+        return self._others()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hooks:
+        return deepcopy(self._others(), memo)
+
+    def values(self) -> ValuesView[Callable[..., Any]]:  # type: ignore[override]
+        """Give what `torch.jit.script` compiles; a call of the module goes through the items."""
+        return self._others().values()
+
+    def _others(self) -> Hooks:
+        return OrderedDict((number, hook) for number, hook in self.items() if number not in self.ours)
+
+
+def _hooked(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle:
+    # Handles of hooks that are there already would lose their dict: then ours goes beside them, and into copies.
+    if not module._forward_hooks:
+        hooks = _UncopiedHooks()
+        hooks.ours = set()
+        module._forward_hooks = hooks
+    handle = module.register_forward_hook(hook)
+    if isinstance(module._forward_hooks, _UncopiedHooks):
+        module._forward_hooks.ours.add(handle.id)
+    return handle

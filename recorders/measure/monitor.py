@@ -73,7 +73,7 @@ class Monitor:
         self._latest = torch.full(shape, torch.nan, dtype=wide(device), device=device)
         self._mean_squares = torch.full((runs, layers), torch.nan, device=device)
         self._scalars: dict[str, torch.Tensor | float] = {}
-        self._active = torch.zeros(shape[1:], dtype=wide(device), device=device)
+        self.active = torch.zeros(shape[1:], dtype=wide(device), device=device)
         self._in_interval = 0
         self._copier = HostCopier(device)
         columns = len(_TABLE) * len(sizes) + layers
@@ -90,7 +90,7 @@ class Monitor:
 
     def set_masks(self, masks: Tensors) -> None:
         """Tell the masks in force from the next step on."""
-        self._active = count_active(masks, stacked=self._stacked)
+        self.active = count_active(masks, stacked=self._stacked)
 
     def log(self, scalars: Scalars) -> None:
         """Keep scalars for the next record: floats, or tensors with one value per run (copied: loops reuse them)."""
@@ -110,8 +110,13 @@ class Monitor:
         bool
             Whether a record was taken.
         """
-        self._latest = measure(weights, gradients, masks, self._active, stacked=self._stacked)
-        self._sums += self._latest
+        return self.observed(measure(weights, gradients, masks, self.active, stacked=self._stacked))
+
+    @torch.no_grad()
+    def observed(self, values: torch.Tensor) -> bool:
+        """Take an optimiser step that was measured, as `measure` gives it; whether a record was taken."""
+        self._latest = values
+        self._sums += values
         self.step += 1
         self._in_interval += 1
         if self._in_interval == self._interval:
@@ -125,7 +130,7 @@ class Monitor:
         if self._must_flush():
             self.flush()
         means = self._sums / self._in_interval
-        table = torch.cat([self._latest, means, self._active.unsqueeze(0)]).transpose(0, 1).flatten(1)
+        table = torch.cat([self._latest, means, self.active.unsqueeze(0)]).transpose(0, 1).flatten(1)
         self._buffer.push(torch.cat([table, self._mean_squares.to(table.dtype).sqrt()], dim=1))
         self._waiting.append({**self._scalars, "interval_steps": float(self._in_interval)})
         self._scalars = {}

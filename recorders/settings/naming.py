@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import Any
 
+_LONGEST = 160  # file systems take 255 bytes, and temporary names, continuations and locks add to it
+
 
 def number(value: float) -> str:
     """Write a number as short as it can be without losing a digit: 0.9 → ``0.9``, 0.0 → ``0``."""
@@ -26,11 +28,12 @@ def run_name(strategy: str, sparsity: float, seed: int, **settings: Any) -> str:
     Returns
     -------
     str
-        Letters, digits and ``_.=-`` only; where other characters had to go, a hash keeps different names different.
+        Letters, digits and ``_.=-`` only, at most 169 of them; where something had to go, a hash keeps different names
+        different.
     """
     extra = [f"{key}={settings[key]}" for key in sorted(settings)]
     name = "-".join([strategy, f"s{number(sparsity)}", f"seed{seed}", *extra])
-    safe = re.sub(r"[^\w.=-]+", "_", name).lstrip(".")
+    safe = re.sub(r"[^\w.=-]+", "_", name).lstrip(".")[:_LONGEST]
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -18,7 +18,7 @@ from recorders.store.disk import disk_errors
 from recorders.store.layout import Layout
 from recorders.store.lock import root_lock
 from recorders.store.names import MASKS, PARAMETER_COORDINATES
-from recorders.store.root import drop_consolidated, open_root
+from recorders.store.root import drop_consolidated, note_schema, open_root
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 
@@ -67,6 +67,7 @@ def create_recording(
         )
         with root_lock(store):  # the root's consolidated metadata, if any, would not know this recording
             drop_consolidated(store)
+            note_schema(store)
             temporary.rename(final)
 
 

@@ -87,6 +87,29 @@ def recording_names(store: Path) -> list[str]:
     return sorted(p.parent.name for p in store.glob("[!.]*/zarr.json"))
 
 
+def note_schema(store: Path) -> None:
+    """Note that this version writes into a store that an older one made; under `root_lock`."""
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    if root.attrs["burden_schema"] != SCHEMA_VERSION:
+        root.update_attributes({"burden_schema": SCHEMA_VERSION})
+
+
+def recording_with_setting(store: Path, name: str) -> str | None:
+    """Find a recording whose runs have a setting of this name."""
+    return next((other for other in recording_names(store) if name in _coordinates(store / other)), None)
+
+
+def recording_with_scalar(store: Path, name: str) -> str | None:
+    """Find a recording that holds a series of this name."""
+    holders = (path.parent.parent.name for path in store.glob(f"[!.]*/{name}/zarr.json"))
+    return next((other for other in holders if name not in _coordinates(store / other)), None)
+
+
+def _coordinates(recording: Path) -> list[str]:
+    attributes = zarr.open_group(recording, mode="r", use_consolidated=False).attrs
+    return str(attributes.get("coordinates", "")).split()
+
+
 def drop_consolidated(store: Path) -> None:
     """Take the root's consolidated metadata away, before the list of recordings changes; under `root_lock`."""
     if "consolidated_metadata" in json.loads((store / "zarr.json").read_text(encoding="utf-8")):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 import xarray as xr
 
-import recorders.loop.recorder
+import recorders.loop.recording
 from burden_analysis import open_study
 from recorders import Recorder
 from recorders.contract import InputError
@@ -98,7 +100,7 @@ def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> No
     assert dataset.status.item() == "complete"
     with pytest.raises(InputError, match="is complete: nothing to resume"):
         open_recorder(exist="resume", steps_done=20)
-    with open_recorder(exist="overwrite") as recorder:
+    with open_recorder(exist="overwrite", total_steps=5) as recorder:
         train(model, optimizer, 5, recorder)
     assert load(store).step.values.tolist() == [5]
 
@@ -171,7 +173,7 @@ def test_a_killed_loop_goes_on_from_its_checkpoint_as_if_nothing_had_happened(tm
 def test_a_loop_longer_than_the_room_goes_on_in_a_second_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorders.loop.recorder, "CAPACITY", 3)
+    monkeypatch.setattr(recorders.loop.recording, "CAPACITY", 3)
     store, model = tmp_path / "s.zarr", network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with Recorder(store, model, optimizer, run=RUN, interval=2) as recorder:
@@ -224,9 +226,13 @@ def test_names_that_differ_stay_different(tmp_path: Path) -> None:
 def test_two_recordings_share_a_store_but_not_a_name(tmp_path: Path) -> None:
     store, model = tmp_path / "s.zarr", network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    script = (
+        "from pathlib import Path\nfrom recorders.store.lock import exclusive\n"
+        f"with exclusive(Path({str(store)!r}), {NAME!r}):\n    pass"
+    )
     with Recorder(store, model, optimizer, run=RUN, interval=2) as first:
-        with pytest.raises(InputError, match="is being written by another process"):
-            Recorder(store, model, optimizer, run=RUN)
+        elsewhere = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert "is being written by another process" in elsewhere.stderr
         with Recorder(store, model, optimizer, run=RUN | {"seed": 1}, interval=2):
             train(model, optimizer, 4, first)
     assert load(store, "mine-s0.5-seed1").records_written.item() == 2

@@ -1,0 +1,7 @@
+from .lightning import LightningRecorder as LightningRecorder
+from .transformers import TransformersRecorder as TransformersRecorder
+
+__all__ = [
+    "LightningRecorder",
+    "TransformersRecorder",
+]

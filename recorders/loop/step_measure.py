@@ -1,0 +1,113 @@
+"""Measures one step of a network, also where several optimizers make it together."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from recorders.contract import MEASURED
+from recorders.loop.mask_source import MaskSource
+from recorders.loop.trained_weights import TrainedWeights
+from recorders.measure.indicators import Tensors, measure
+
+Optimizer = torch.optim.Optimizer
+_PATIENCE = 100
+
+
+class StepMeasure:
+    """The indicators of a step, measured just before its updates.
+
+    Parameters
+    ----------
+    weights : TrainedWeights
+        What is recorded, and which optimizer updates it.
+    masks : MaskSource
+        Masks in force.
+    """
+
+    def __init__(self, weights: TrainedWeights, masks: MaskSource) -> None:
+        self._weights, self._masks = weights, masks
+        self._parts: dict[Optimizer, torch.Tensor] = {}
+        self._again = 0  # updates by optimizers that had stepped already, while others had not
+
+    @property
+    def begins(self) -> bool:
+        """Whether the next update is the first of its step."""
+        return not self._parts
+
+    def forget(self, optimizer: Optimizer) -> None:
+        """Leave an optimizer out that no longer updates a recorded weight."""
+        self._parts.pop(optimizer, None)
+
+    def before(self, optimizer: Optimizer, scale: torch.Tensor | None, active: torch.Tensor) -> torch.Tensor | None:
+        """Measure the weights that an optimizer is about to update.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+            One of those that update the recorded weights.
+        scale : Tensor or None
+            What the gradients are still multiplied with.
+        active : Tensor, shape (1, parameter)
+            Active weights.
+
+        Returns
+        -------
+        Tensor of float64, shape (5, 1, parameter), or None
+            As `measure` gives them, when this optimizer was the last of the step.
+        """
+        parameters, columns = list(self._weights.parameters.values()), self._weights.columns[optimizer]
+        weights = [parameters[i] for i in columns]
+        gradients = [own_gradient(p) if scale is None else own_gradient(p) / scale for p in weights]
+        if len(columns) == len(parameters):
+            return self.whole(weights, gradients, active)
+        self._again += optimizer in self._parts
+        self._parts[optimizer] = self._of(weights, gradients, columns, active)
+        if self._parts.keys() == self._weights.columns.keys():
+            return self._together(parameters, active)
+        if self._again == _PATIENCE:
+            waiting = " and ".join(type(o).__name__ for o in self._weights.columns if o not in self._parts)
+            warnings.warn(
+                f"no step was recorded in {_PATIENCE} updates, since {waiting} took none: a step is done when the last "
+                "optimizer stepped; leave out those that do not step",
+                stacklevel=3,
+            )
+        return None
+
+    def whole(self, weights: Tensors, gradients: Tensors, active: torch.Tensor) -> torch.Tensor:
+        """Measure all weights at once; NaN for those that are no longer in the network."""
+        values = measure(weights, gradients, self._masks.current, active, stacked=False)
+        if self._weights.gone:
+            values[:, :, self._weights.gone] = torch.nan
+        return values
+
+    def _together(self, parameters: Tensors, active: torch.Tensor) -> torch.Tensor:
+        values = active.new_full((len(MEASURED), 1, len(parameters)), torch.nan)
+        unheld = set(range(len(parameters))) - set(self._weights.gone)
+        for optimizer, part in self._parts.items():
+            columns = self._weights.columns[optimizer]
+            values[:, :, columns] = part
+            unheld -= set(columns)
+        if unheld:  # an optimizer that came later holds fewer weights: their gradients, where there are any
+            rest = sorted(unheld)
+            weights = [parameters[i] for i in rest]
+            gradients = [torch.full_like(w, torch.nan) if w.grad is None else w.grad for w in weights]
+            values[:, :, rest] = self._of(weights, gradients, rest, active)
+        self._parts, self._again = {}, 0
+        return values
+
+    def _of(
+        self,
+        weights: Tensors,
+        gradients: Tensors,
+        columns: list[int],
+        active: torch.Tensor,
+    ) -> torch.Tensor:
+        masks = [self._masks.current[i] for i in columns]
+        return measure(weights, gradients, masks, active[:, columns], stacked=False)
+
+
+def own_gradient(parameter: torch.Tensor) -> torch.Tensor:
+    """Give a parameter's gradient, zeros where it has none."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,0 +1,169 @@
+"""The weights that are recorded: which optimizer updates them, and what becomes of them while a loop goes on."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from recorders.contract import InputError
+from recorders.loop.wrappers import plain_name, unwrapped_optimizers
+from recorders.networks.layers import prunable_parameters
+
+Optimizer = torch.optim.Optimizer
+_NAMED = 4  # weights that a warning names; the others are counted
+
+
+class TrainedWeights:
+    """The prunable weights of a network that some optimizer updates, by the network's own names.
+
+    Layers that are replaced by ones of the same shape are followed; what cannot be followed is warned about by name,
+    once, and its values are NaN from then on.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, without wrappers.
+    optimizers : sequence of Optimizer
+        Those that update it; none for a loop that makes its updates itself: then every prunable weight counts.
+
+    Attributes
+    ----------
+    parameters : dict of str to Parameter
+        The weights now.
+    gone : list of int
+        Positions of those that are no longer in the network.
+
+    Raises
+    ------
+    InputError
+        Lazy layers, no prunable weight, or none that an optimizer holds.
+    """
+
+    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+        self._model = model
+        _check_initialised(model)
+        found = {plain_name(name): p for name, p in prunable_parameters(model).items()}
+        if optimizers and _without(found, optimizers) == list(found):
+            raise InputError(
+                f"optimizer holds none of the model's {len(found)} weights ({_listed(found)}): make it from "
+                "model.parameters(), or pass the part of the model that it steps"
+            )
+        left = _without(found, optimizers) if optimizers else []
+        if left and (others := _others({id(found[name]) for name in left}, optimizers)):
+            _warn(
+                f"{_listed(left)}: updated by another optimizer ({_listed([type(o).__name__ for o in others])}), which "
+                "is followed too; pass all of them, optimizer=[first, second]"
+            )
+            optimizers = [*optimizers, *others]
+            left = _without(found, optimizers)
+        if left:
+            _warn(f"no optimizer holds {_listed(left)}: not recorded")
+        self.parameters = {name: p for name, p in found.items() if name not in left}
+        self.gone: list[int] = []
+        self._known = set(found)  # recorded, or named as not recorded
+        self._sizes: dict[Optimizer, tuple[int, ...]] = {}
+        self.columns: dict[Optimizer, list[int]] = {}
+        for optimizer in optimizers:
+            self._assign(optimizer)
+
+    def concerned(self, optimizer: Optimizer) -> bool:
+        """Whether an optimizer updates weights of this network."""
+        return not _held([optimizer]).isdisjoint(id(p) for p in self._model.parameters())
+
+    def take_over(self, optimizer: Optimizer) -> list[Optimizer]:
+        """Give an optimizer that appeared the weights that it holds; returns those that have none left."""
+        self.look(updated_by=optimizer)
+        mine = {*self._assign(optimizer), *self.gone}
+        others = [other for other in self.columns if other is not optimizer]
+        for other in others:
+            self.columns[other] = [column for column in self.columns[other] if column not in mine]
+        idle = [other for other in others if not self.columns[other]]
+        for other in idle:
+            del self.columns[other], self._sizes[other]
+        return idle
+
+    def note_groups(self, optimizer: Optimizer) -> None:
+        """See whether an optimizer got further parameters (layers that were unfrozen, groups that were added)."""
+        if _group_sizes(optimizer) != self._sizes[optimizer]:
+            self.look(updated_by=optimizer)
+            self._assign(optimizer)
+
+    def look(self, updated_by: Optimizer | None = None) -> None:
+        """Follow what was replaced in the network, and warn about what cannot be followed.
+
+        Parameters
+        ----------
+        updated_by : Optimizer, optional
+            Warn also about weights that it updates and that are not recorded.
+        """
+        now = {plain_name(name).removesuffix("_orig"): p for name, p in self._model.named_parameters()}
+        lost = []
+        for column, (name, parameter) in enumerate(self.parameters.items()):
+            current = now.get(name)
+            if current is parameter or column in self.gone:
+                continue
+            if current is not None and current.shape == parameter.shape:
+                self.parameters[name] = current
+            else:
+                self.gone.append(column)
+                lost.append(name)
+        if lost:
+            _warn(f"{_listed(lost)} was removed or has another shape: NaN from here on; record a run of its own")
+        if updated_by is None:
+            return
+        held = _held([updated_by])
+        trained = {plain_name(name): p for name, p in prunable_parameters(self._model).items()}
+        if fresh := [name for name, p in trained.items() if id(p) in held and name not in self._known]:
+            self._known |= set(fresh)
+            _warn(f"{_listed(fresh)} is trained now, and was not when the Recorder was made: it is not recorded")
+
+    def _assign(self, optimizer: Optimizer) -> list[int]:
+        held = _held([optimizer])
+        mine = [i for i, p in enumerate(self.parameters.values()) if id(p) in held]
+        self.columns[optimizer], self._sizes[optimizer] = mine, _group_sizes(optimizer)
+        return mine
+
+
+def _check_initialised(model: nn.Module) -> None:
+    lazy = [name for name, p in model.named_parameters() if isinstance(p, nn.parameter.UninitializedParameter)]
+    if lazy:
+        raise InputError(
+            f"the model has lazy layers ({_listed(lazy)}): run a batch through it before making optimizer and Recorder"
+        )
+    if any(hasattr(p, "full_tensor") for p in model.parameters()):
+        raise InputError("the model's parameters are sharded (DTensor, FSDP2): only whole ones can be recorded")
+
+
+def _without(weights: Mapping[str, torch.Tensor], optimizers: Sequence[Optimizer]) -> list[str]:
+    """Name the weights that no optimizer holds."""
+    held = _held(optimizers)
+    return [name for name, p in weights.items() if id(p) not in held]
+
+
+def _others(weights: set[int], known: Sequence[Optimizer]) -> list[Optimizer]:
+    """Find further optimizers of these weights among all objects: nobody else knows what else a loop steps."""
+    alive = [o for o in gc.get_objects() if issubclass(type(o), Optimizer) and o not in known]
+    innermost = unwrapped_optimizers(alive)
+    return [o for o in innermost if o not in known and not _held([o]).isdisjoint(weights)]
+
+
+def _held(optimizers: Iterable[Optimizer]) -> set[int]:
+    return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+
+
+def _group_sizes(optimizer: Optimizer) -> tuple[int, ...]:
+    return tuple(len(group["params"]) for group in optimizer.param_groups)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
