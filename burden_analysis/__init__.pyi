@@ -4,13 +4,13 @@ from .claims.late_growth import LateGrowth as LateGrowth
 from .claims.late_growth import late_growth as late_growth
 from .claims.robustness import Robustness as Robustness
 from .claims.robustness import robustness as robustness
-from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare_sparsities as compare_sparsities
 from .comparison.compare import compare_strategies as compare_strategies
 from .comparison.equivalence import EquivalenceResult as EquivalenceResult
 from .comparison.equivalence import equivalent as equivalent
 from .comparison.power import detectable_effect as detectable_effect
 from .comparison.power import seeds_needed as seeds_needed
+from .comparison.result import Comparison as Comparison
 from .comparison.separation import separation as separation
 from .compression.accuracies import accuracy_table as accuracy_table
 from .compression.accuracies import published_tables as published_tables

@@ -33,6 +33,8 @@ class Cells:
         In the order that was asked for.
     excluded : tuple of str
         ``"run_id: reason"`` for each run of these strategies that is not used.
+    unit : str
+        What a seed is called: the pairing coordinate.
     """
 
     grid: npt.NDArray[np.float64]
@@ -40,6 +42,7 @@ class Cells:
     sparsities: tuple[float, ...]
     strategies: tuple[str, ...]
     excluded: tuple[str, ...]
+    unit: str = "seed"
 
     def at_sparsities(self, keep: npt.NDArray[np.bool_]) -> Cells:
         """Keep some sparsities, and the seeds that have a complete block at one of them.
@@ -155,4 +158,4 @@ def cells(dataset: xr.Dataset, values: xr.DataArray, strategies: Sequence[str], 
         result[place] = row["value"]
     excluded = tuple(f"{run_id}: {values.name} is not finite" for run_id in table.loc[~finite, "run_id"])
     plain = tuple(as_python(seed) for seed in seeds)
-    return Cells(result, plain, tuple(map(float, sparsities)), tuple(strategies), excluded)
+    return Cells(result, plain, tuple(map(float, sparsities)), tuple(strategies), excluded, paired_by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +9,21 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis.claims.late_growth import late_growth
-from burden_analysis.claims.robustness import NOT_JUDGED, robustness
+from burden_analysis.claims.robustness import robustness
 from burden_analysis.comparison.compare import compare_strategies
 from burden_analysis.comparison.separation import separation
-from burden_analysis.compression.ratio_tests import RATIO
 from burden_analysis.definitions import GRADIENT_MAGNITUDES, ORDER, STATEMENTS
+from burden_analysis.results.answer import Judged
+from burden_analysis.results.families import Family, of_family
+from burden_analysis.results.outcome import Outcome
 from burden_analysis.results.printed import Printed
+from burden_analysis.results.written import plain
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
-
-    from burden_analysis.results.outcome import Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +36,20 @@ class Claim:
         ``"C1"``, ``"C2"`` or ``"C3"``.
     statement : str
         What the study says.
-    outcome : Outcome or None
-        None where it could not be judged.
+    outcome : Outcome
+        ``NOT_JUDGED`` where the data do not allow any.
     summary : str
         The outcome, how it depends on the definition, and what else bears on it; why, where it could not be judged.
     tested : str
         What was tested, and all that was found; empty where it could not be judged.
     evidence : dict
-        What it rests on, JSON-able: tests, verdicts under other definitions, shares of training.
+        What it rests on: the result behind its ``headline``, its `Robustness`, shares of training; or the ``reason``
+        why it could not be judged.
     """
 
     name: str
     statement: str
-    outcome: Outcome | None
+    outcome: Outcome
     summary: str
     tested: str
     evidence: dict[str, Any]
@@ -78,7 +79,7 @@ class Claims(Printed):
     @property
     def table(self) -> pd.DataFrame:
         """One row per claim: claim, statement, outcome, sentence."""
-        rows = [(c.name, c.statement, c.outcome or NOT_JUDGED, c.sentence) for c in self.claims]
+        rows = [(c.name, c.statement, c.outcome, c.sentence) for c in self.claims]
         return pd.DataFrame(rows, columns=["claim", "statement", "outcome", "sentence"])
 
     @property
@@ -86,18 +87,10 @@ class Claims(Printed):
         """One sentence per claim, each on its own line."""
         return "\n".join(claim.sentence for claim in self.claims)
 
-    def to_json(self) -> str:
-        """Write everything as strict JSON."""
-        content = {
-            c.name: {
-                "statement": c.statement,
-                "outcome": None if c.outcome is None else c.outcome.value,
-                "sentence": c.sentence,
-                "evidence": c.evidence,
-            }
-            for c in self.claims
-        }
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    def to_dict(self) -> dict[str, Any]:
+        """Give statement, outcome, sentence and evidence of each claim, by its name."""
+        names = ("statement", "outcome", "sentence", "evidence")
+        return {claim.name: {name: plain(getattr(claim, name)) for name in names} for claim in self.claims}
 
 
 def check_claims(study: xr.Dataset | None = None, *, published: bool = True, alpha: float = 0.05) -> Claims:
@@ -116,7 +109,7 @@ def check_claims(study: xr.Dataset | None = None, *, published: bool = True, alp
     -------
     Claims
         C1 is judged by `compare_strategies` on mean |g| per active weight, C2 by `late_growth`, C3 by
-        `compression_effect`. What the data do not allow has outcome None and says why.
+        `compression_effect`. What the data do not allow has outcome ``NOT_JUDGED`` and says why.
     """
     return Claims(
         (
@@ -127,7 +120,7 @@ def check_claims(study: xr.Dataset | None = None, *, published: bool = True, alp
     )
 
 
-Found = tuple["Outcome", str, str, dict[str, Any]]
+Found = tuple[Judged, str, dict[str, Any]]
 
 
 def _given(study: xr.Dataset | None) -> xr.Dataset:
@@ -139,11 +132,14 @@ def _given(study: xr.Dataset | None) -> xr.Dataset:
 def _judged(name: str, judge: Callable[[], Found]) -> Claim:
     statement = STATEMENTS[name]
     try:
-        outcome, why, tested, evidence = judge()
+        found, why, evidence = judge()
     except InputError as error:
-        why_not = f"{name} ({statement}) is {NOT_JUDGED}: {error}."
-        return Claim(name, statement, None, why_not, "", {"reason": str(error)})
-    return Claim(name, statement, outcome, f"{name} ({statement}) is {outcome.value} {why}", tested, evidence)
+        why_not = f"{name} ({statement}) is {Outcome.NOT_JUDGED.words}: {error}."
+        return Claim(name, statement, Outcome.NOT_JUDGED, why_not, "", {"reason": str(error)})
+    summary = f"{name} ({statement}) is {found.outcome.words} {why}"
+    # The summary has named the outcome already.
+    tested = f"Tested: {found.verdict.removeprefix(f'{found.outcome.words.capitalize()}: ')}"
+    return Claim(name, statement, found.outcome, summary, tested, evidence)
 
 
 def _order(study: xr.Dataset, alpha: float) -> Found:
@@ -151,14 +147,14 @@ def _order(study: xr.Dataset, alpha: float) -> Found:
     under = robustness(study, "C1", alpha=alpha)
     shares = _shares_lowest(study) if comparison.paired else {}
     evidence = {
-        "headline": json.loads(comparison.to_json()),
-        "robustness": json.loads(under.to_json()),
+        "headline": comparison,
+        "robustness": under,
         "share_of_training_iterative_below": shares,
     }
     told = [f"sparsity {s}: {', '.join(f'{v:.0%} {k}' for k, v in to.items())}" for s, to in shares.items()]
     lowest = f"Share of training with {ORDER[0]} below: {'; '.join(told)}." if told else ""
     words = [_headline(comparison.indicator), under.verdict, lowest]
-    return comparison.outcome, " ".join(s for s in words if s), _body(comparison.verdict), evidence
+    return comparison, " ".join(s for s in words if s), evidence
 
 
 def _shares_lowest(study: xr.Dataset) -> dict[str, dict[str, float]]:
@@ -178,8 +174,8 @@ def _shares_lowest(study: xr.Dataset) -> dict[str, dict[str, float]]:
 def _growth(study: xr.Dataset, alpha: float) -> Found:
     found = late_growth(study, alpha=alpha)
     under = robustness(study, "C2", alpha=alpha)
-    evidence = {"headline": json.loads(found.to_json()), "robustness": json.loads(under.to_json())}
-    return found.outcome, f"{_headline(found.indicator)} {under.verdict}", _body(found.verdict), evidence
+    evidence = {"headline": found, "robustness": under}
+    return found, f"{_headline(found.indicator)} {under.verdict}", evidence
 
 
 def _compression(study: xr.Dataset | None, alpha: float) -> Found:
@@ -193,21 +189,16 @@ def _compression(study: xr.Dataset | None, alpha: float) -> Found:
         table = accuracy_table(study)
         found = compression_effect(table, blocks=table.attrs["blocks"], alpha=alpha)
         source = "this study"
-    evidence = {"source": source, "headline": json.loads(found.to_json())}
-    return found.outcome, f"from {source}. {_counts(found.table)}", _body(found.verdict), evidence
+    return found, f"from {source}. {_counts(found.table)}", {"source": source, "headline": found}
 
 
 def _counts(table: pd.DataFrame) -> str:
     """Count the comparisons with compression 0, all blocks; the first scope holds them."""
-    cells = table[(table["scope"] == table["scope"].iloc[0]) & (table["unit"] == "cell") & (table["family"] == RATIO)]
+    ratios = of_family(table, Family.RATIO)
+    cells = ratios[(ratios["scope"] == ratios["scope"].iloc[0]) & (ratios["unit"] == "cell")]
     wins, ties, losses = (int(cells[name].sum()) for name in ("wins", "ties", "losses"))
     return f"Of {wins + ties + losses} comparisons with compression 0 it wins {wins}, ties {ties} and loses {losses}."
 
 
 def _headline(indicator: str) -> str:
     return f"under its headline definition, {indicator}."
-
-
-def _body(verdict: str) -> str:
-    """Cut the outcome off a verdict: the sentence has named it already."""
-    return f"Tested: {verdict.partition(': ')[2]}"

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burden_analysis.arrangement.cells import cells
 from burden_analysis.arrangement.pairing import shares_seeds, with_full_blocks
-from burden_analysis.arrangement.runs import check_strategies, complete_runs
+from burden_analysis.arrangement.runs import check_strategies
 from burden_analysis.comparison.effects import detectable, paired_effect
 from burden_analysis.definitions import WEIGHT_NORMS
 from burden_analysis.indicators.endpoints import late_change
-from burden_analysis.results.families import EVERYWHERE, at_sparsity, pair_name
+from burden_analysis.results.answer import Answer
+from burden_analysis.results.families import EVERYWHERE, Family, at_sparsity, of_family
+from burden_analysis.results.judgement import Judgement, Reason
 from burden_analysis.results.outcome import Outcome
-from burden_analysis.results.printed import Printed
-from burden_analysis.results.rows import as_table, finite, make_row
-from burden_analysis.results.words import counted, effect_in_words, family, left_out, p_in_words
+from burden_analysis.results.question import Question, arranged
+from burden_analysis.results.rows import as_table, make_row
+from burden_analysis.results.tests import Test
+from burden_analysis.results.words import against_in_words, counted, effect_in_words, left_out, p_in_words
 from burden_analysis.statistics import holm, one_sided_p, sign_flip
-from burden_analysis.statistics.holm import check_alpha
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
@@ -31,82 +31,38 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
-GROWS = "late growth (both must hold)"
-SHRINKS = "against late growth (Holm)"
-DESCRIBED = "late growth per sparsity (described)"
 PRUNED, REFERENCE = "iterative", "optimal"
 
 
 @dataclass(frozen=True, eq=False)
-class LateGrowth(Printed):
+class LateGrowth(Answer):
     """Tests of claim C2.
 
     Attributes
     ----------
-    table : pandas.DataFrame
-        One row per test, with the columns `burden_analysis.results.rows.COLUMNS`.
-    effects : pandas.DataFrame
-        One row per run: strategy, sparsity, seed, value (its growth, log₁₀ on the log scale).
-    outcome : Outcome
-        As `late_growth` defines it.
-    indicator : str
-        Which norm.
-    window : float
-        Share of the records in each of the two windows.
-    scale : str
-        ``"log"`` or ``"raw"``.
-    alpha : float
-        Level.
+    question : Question
+        What was asked: `indicator`, `order`, `window` (in each of the two windows), `scale`, `alpha` and `paired_by`.
     seeds : tuple
         That were used.
     excluded : tuple of str
         What was left out, and why.
+    judgement : Judgement
+        `outcome`, as `late_growth` defines it, its `reason` and the deciding rows.
+    verdict : str
+        The outcome in words, made from the numbers of the table.
+    table : pandas.DataFrame
+        One row per test, with the columns `burden_analysis.results.rows.COLUMNS`.
+    effects : pandas.DataFrame
+        One row per run: strategy, sparsity, seed, value (its growth, log₁₀ on the log scale).
     """
 
-    table: pd.DataFrame
-    effects: pd.DataFrame
-    outcome: Outcome
-    indicator: str
-    window: float
-    scale: str
-    alpha: float
+    question: Question
     seeds: tuple[Any, ...]
     excluded: tuple[str, ...]
-
-    @property
-    def verdict(self) -> str:
-        """The outcome in words, made from the numbers of the table."""
-        grows, more = (row for _, row in family(self.table, GROWS).iterrows())
-        text = (
-            f"{self.outcome.value.capitalize()}: that {self.indicator} grows late in training in {PRUNED}, and more "
-            f"than in {REFERENCE} (last {self.window:.0%} of records against the {self.window:.0%} before, "
-            f"{counted(grows['n'], 'seed')}, exact one-sided sign flips). "
-            f"Growth in {PRUNED}: {effect_in_words(grows)}, {p_in_words(grows['p'])}; {more['question']}: "
-            f"{effect_in_words(more)}, {p_in_words(more['p'])}."
-        )
-        return " ".join([text, *self._reason(grows, more), left_out(self.excluded)])
-
-    def _reason(self, grows: pd.Series[Any], more: pd.Series[Any]) -> list[str]:
-        against = family(self.table, SHRINKS)
-        if self.outcome is Outcome.CONTRADICTED:
-            found = against[against["p_adjusted"] <= self.alpha]
-            listed = ", ".join(f"{r['question']} (adjusted {p_in_words(r['p_adjusted'])})" for _, r in found.iterrows())
-            return [f"Significant against it after Holm: {listed}."]
-        if self.outcome is Outcome.UNDECIDED and grows["attainable_p"] > self.alpha:
-            return [f"The smallest p that these seeds can reach is {grows['attainable_p']:.2g}."]
-        if self.outcome is Outcome.NOT_SUPPORTED:
-            seen = f"{grows['detectable']:.3g} and {more['detectable']:.3g}"
-            return [f"A paired t test had 80 % power for {seen} or more."]
-        return []
-
-    def to_json(self) -> str:
-        """Write everything as strict JSON; NaN is null."""
-        named = ("indicator", "window", "scale", "alpha", "seeds", "excluded")
-        content: dict[str, Any] = {name: getattr(self, name) for name in named}
-        content |= {"outcome": self.outcome.value, "verdict": self.verdict}
-        content["table"] = [finite(row) for row in self.table.to_dict("records")]
-        content["effects"] = [finite(row) for row in self.effects.to_dict("records")]
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    judgement: Judgement
+    verdict: str
+    table: pd.DataFrame
+    effects: pd.DataFrame
 
 
 def late_growth(
@@ -150,30 +106,31 @@ def late_growth(
         A strategy is missing, no seed has both, a window above one half, a level that is none, or values without a
         logarithm.
     """
-    check_alpha(alpha)
-    found, excluded = growth_cells(dataset, indicator, window, scale)
-    rows = growth_rows(found, scale, alpha)
-    table = as_table([*rows, *_described(found, scale, alpha)])
+    asked = Question(indicator, (REFERENCE, PRUNED), window, scale, alpha)
+    found, excluded = growth_cells(dataset, asked)
+    rows = growth_rows(found, asked)
+    table = as_table([*rows, *_described(found, asked)])
+    judged = growth_judgement(table, asked)
     return LateGrowth(
-        table=table,
-        effects=found.tidy(),
-        outcome=growth_outcome(rows, alpha),
-        indicator=indicator,
-        window=window,
-        scale=scale,
-        alpha=alpha,
+        question=asked,
         seeds=found.seeds,
         excluded=excluded,
+        judgement=judged,
+        verdict=_verdict(asked, judged, of_family(table, Family.GROWS), excluded),
+        table=table,
+        effects=found.tidy(),
     )
 
 
-def growth_cells(dataset: xr.Dataset, indicator: str, window: float, scale: str) -> tuple[Cells, tuple[str, ...]]:
+def growth_cells(dataset: xr.Dataset, asked: Question) -> tuple[Cells, tuple[str, ...]]:
     """Arrange the late growth of each run by seed, sparsity and strategy (optimal, iterative).
 
     Parameters
     ----------
-    dataset, indicator, window, scale
-        As in `late_growth`.
+    dataset : xarray.Dataset
+        From `open_study`.
+    asked : Question
+        As `late_growth` asks it.
 
     Returns
     -------
@@ -182,28 +139,23 @@ def growth_cells(dataset: xr.Dataset, indicator: str, window: float, scale: str)
     excluded : tuple of str
         What was left out, and why.
     """
-    strategies = (REFERENCE, PRUNED)
-    check_strategies(dataset, strategies)
-    if not shares_seeds(dataset, strategies, "seed"):
+    check_strategies(dataset, asked.order)
+    if not shares_seeds(dataset, asked.order, asked.paired_by):
         raise InputError(f"{PRUNED} and {REFERENCE} share no seed: late growth is compared within a seed")
-    kept, unfinished = complete_runs(dataset, strategies)
-    found = cells(kept, late_change(kept, indicator, window, scale), strategies)
-    unusable = found.excluded
-    found, gaps = with_full_blocks(found, "seed")
-    return found, gaps + unfinished + unusable
+    found, excluded = arranged(dataset, asked, late_change)
+    found, gaps = with_full_blocks(found)
+    return found, gaps + excluded
 
 
-def growth_rows(found: Cells, scale: str, alpha: float) -> Rows:
+def growth_rows(found: Cells, asked: Question) -> Rows:
     """Make the tests that decide claim C2.
 
     Parameters
     ----------
     found : Cells
         From `growth_cells`.
-    scale : {"log", "raw"}
-        What the growth is.
-    alpha : float
-        Level.
+    asked : Question
+        Scale of the growth, and level.
 
     Returns
     -------
@@ -213,62 +165,86 @@ def growth_rows(found: Cells, scale: str, alpha: float) -> Rows:
     have = np.isfinite(found.grid).all(axis=2, keepdims=True)
     reference, pruned = (np.where(have, found.grid, 0.0).sum(axis=1) / have.sum(axis=1)).T
     nothing = np.zeros_like(pruned)
-    more = f"growth, {pair_name(REFERENCE, PRUNED, scale)}"
-    asked = (
+    more = f"growth, {asked.contrast(REFERENCE, PRUNED)}"
+    statements = (
         (f"{PRUNED} grows", f"{PRUNED} shrinks", nothing, pruned),
         (more, f"{REFERENCE} grows more than {PRUNED}", reference, pruned),
     )
-    test = "sign flip, one-sided"
     rows: Rows = []
     estimates = []
-    for question, _, low, high in asked:
-        estimate, result = paired_effect(low, high, scale, alpha), sign_flip(high - low, two_sided=False)
-        values = {"detectable": detectable(estimate, scale, alpha)}
-        rows.append(make_row(question, EVERYWHERE, test, GROWS, result, estimate, values))
+    for question, _, low, high in statements:
+        estimate, result = paired_effect(low, high, asked), sign_flip(high - low, two_sided=False)
+        values = {"detectable": detectable(estimate, asked)}
+        rows.append(make_row(question, EVERYWHERE, Test.SIGN_FLIP_ABOVE, Family.GROWS, result, estimate, values))
         estimates.append(estimate)
     backwards = [one_sided_p(estimate) for estimate in estimates]
     adjusted = holm([p for _, p in backwards])
-    for (_, opposite, *_), estimate, (t, p), corrected in zip(asked, estimates, backwards, adjusted, strict=True):
+    for (_, opposite, *_), estimate, (t, p), corrected in zip(statements, estimates, backwards, adjusted, strict=True):
         values = {"statistic": t, "p": p, "p_adjusted": corrected}
-        rows.append(make_row(opposite, EVERYWHERE, "paired t, one-sided", SHRINKS, estimate=estimate, values=values))
+        rows.append(make_row(opposite, EVERYWHERE, Test.PAIRED_T, Family.SHRINKS, estimate=estimate, values=values))
     for row in rows[:2]:
         row["p_adjusted"] = row["p"]
     return rows
 
 
-def growth_outcome(rows: Rows, alpha: float) -> Outcome:
+def growth_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
     """Judge claim C2; `late_growth` defines the outcomes.
 
     Parameters
     ----------
-    rows : list of dict
-        From `growth_rows`.
-    alpha : float
-        Level.
+    table : pandas.DataFrame
+        Of `growth_rows`.
+    asked : Question
+        Its level.
 
     Returns
     -------
-    Outcome
-        One of the four.
+    Judgement
+        Of the claim.
     """
-    wanted, against = rows[:2], rows[2:]
-    if any(row["p_adjusted"] <= alpha for row in against):
-        return Outcome.CONTRADICTED
-    if all(row["p"] <= alpha for row in wanted):
-        return Outcome.SUPPORTED
-    few = wanted[0]["n"] < 3 or wanted[0]["attainable_p"] > alpha
-    return Outcome.UNDECIDED if few else Outcome.NOT_SUPPORTED
+    wanted, against = of_family(table, Family.GROWS), of_family(table, Family.SHRINKS)
+    refuting, missed = against[against["p_adjusted"] <= asked.alpha], wanted[~(wanted["p"] <= asked.alpha)]
+    if len(refuting):
+        return Judgement(Outcome.CONTRADICTED, Reason.AGAINST, refuting)
+    if missed.empty:
+        return Judgement(Outcome.SUPPORTED, Reason.SIGNIFICANT, wanted)
+    if wanted["attainable_p"].iloc[0] > asked.alpha:
+        return Judgement(Outcome.UNDECIDED, Reason.UNREACHABLE, wanted)
+    if wanted["n"].iloc[0] < 3:
+        return Judgement(Outcome.UNDECIDED, Reason.FEW, wanted)
+    return Judgement(Outcome.NOT_SUPPORTED, Reason.INSIGNIFICANT, missed)
 
 
-def _described(found: Cells, scale: str, alpha: float) -> Rows:
+def _verdict(asked: Question, judged: Judgement, wanted: pd.DataFrame, excluded: tuple[str, ...]) -> str:
+    grows, more = (row for _, row in wanted.iterrows())
+    text = (
+        f"{judged.outcome.words.capitalize()}: that {asked.indicator} grows late in training in {PRUNED}, and more "
+        f"than in {REFERENCE} (last {asked.window:.0%} of records against the {asked.window:.0%} before, "
+        f"{counted(grows['n'], 'seed')}, exact one-sided sign flips). "
+        f"Growth in {PRUNED}: {effect_in_words(grows)}, {p_in_words(grows['p'])}; {more['question']}: "
+        f"{effect_in_words(more)}, {p_in_words(more['p'])}."
+    )
+    match judged.reason:
+        case Reason.AGAINST:
+            text += f" {against_in_words(judged.rows, tests=False)}"
+        case Reason.UNREACHABLE:
+            text += f" The smallest p that these seeds can reach is {judged.row['attainable_p']:.2g}."
+        case Reason.INSIGNIFICANT:
+            text += (
+                f" A paired t test had 80 % power for {grows['detectable']:.3g} and {more['detectable']:.3g} or more."
+            )
+    return f"{text} {left_out(excluded)}"
+
+
+def _described(found: Cells, asked: Question) -> Rows:
     rows = []
     for j, sparsity in enumerate(found.sparsities):
         reference, pruned = found.grid[:, j].T
         for name, low, high in (
             (f"{PRUNED} grows", np.zeros_like(pruned), pruned),
             (f"{REFERENCE} grows", np.zeros_like(reference), reference),
-            (f"growth, {pair_name(REFERENCE, PRUNED, scale)}", reference, pruned),
+            (f"growth, {asked.contrast(REFERENCE, PRUNED)}", reference, pruned),
         ):
-            estimate = paired_effect(low, high, scale, alpha)
-            rows.append(make_row(name, at_sparsity(sparsity), "t interval", DESCRIBED, estimate=estimate))
+            estimate = paired_effect(low, high, asked)
+            rows.append(make_row(name, at_sparsity(sparsity), Test.T_INTERVAL, Family.DESCRIBED, estimate=estimate))
     return rows

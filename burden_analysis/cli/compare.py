@@ -68,6 +68,7 @@ def claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:
 
 def _ordered(asked: Compare) -> str:
     from burden_analysis import compare_sparsities, compare_strategies, open_study
+    from burden_analysis.results.printed import in_words
 
     if asked.published:
         raise InputError("the published tables hold accuracies only: pass --by compression with --published")
@@ -79,12 +80,15 @@ def _ordered(asked: Compare) -> str:
         comparison = compare_strategies(dataset, asked.indicator, order=order, window=asked.window)
     else:
         comparison = compare_sparsities(dataset, asked.indicator, window=asked.window)
-    return comparison.to_json() if asked.json else f"{comparison.table.to_string(index=False)}\n\n{comparison.verdict}"
+    if asked.json:
+        return comparison.to_json()
+    return f"{in_words(comparison.table).to_string(index=False)}\n\n{comparison.verdict}"
 
 
 def _compression(asked: Compare) -> str:
     from burden_analysis import accuracy_table, compression_effect, open_study, published_tables
     from burden_analysis.compression.ratio_tests import SHOWN
+    from burden_analysis.results.printed import in_words
 
     if asked != replace(Compare(), store=asked.store, by=asked.by, published=asked.published, json=asked.json):
         raise InputError("--indicator, --order and --window do not apply to --by compression, which reads accuracies")
@@ -97,7 +101,7 @@ def _compression(asked: Compare) -> str:
         effect = compression_effect(table, blocks=table.attrs["blocks"])
     if asked.json:
         return effect.to_json()
-    judged = effect.table.loc[effect.table["unit"] == effect.unit, list(SHOWN)]
+    judged = in_words(effect.table.loc[effect.table["unit"] == effect.unit, list(SHOWN)])
     return f"{judged.to_string(index=False, na_rep='', float_format='{:.3g}'.format)}\n\n{effect.verdict}"
 
 

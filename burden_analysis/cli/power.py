@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -40,10 +39,9 @@ def power(asked: Power, _: str) -> int:
     """
     tables = _tables(asked)
     if asked.json:
-        from burden_analysis.results.rows import finite
+        from burden_analysis.results.written import to_json
 
-        content = {name: [finite(row) for row in table.to_dict("records")] for name, table in tables.items()}
-        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(f"{to_json(tables)}\n")
         return 0
     printed = [
         f"{_TITLES[name]}:\n{table.to_string(index=False, na_rep='', float_format='{:.3g}'.format)}"

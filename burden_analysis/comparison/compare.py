@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from burden_analysis.arrangement.cells import cells
-from burden_analysis.arrangement.pairing import (
-    absent_runs,
-    shares_seeds,
-    with_all_strategies,
-    with_full_blocks,
-    without_sparsities,
-)
-from burden_analysis.arrangement.runs import check_strategies, complete_runs
-from burden_analysis.comparison.paired_tests import strategy_outcome, strategy_rows
-from burden_analysis.comparison.result import Comparison, Outcome
-from burden_analysis.comparison.sparsity_tests import sparsity_outcome, sparsity_rows
-from burden_analysis.comparison.unpaired_tests import unpaired_outcome, unpaired_rows
-from burden_analysis.indicators.endpoints import endpoint
+from burden_analysis.arrangement.pairing import absent_runs, without_sparsities
+from burden_analysis.arrangement.runs import check_strategies
+from burden_analysis.comparison.design import design_of
+from burden_analysis.comparison.result import Comparison
+from burden_analysis.comparison.sparsity_tests import sparsity_judgement, sparsity_rows
+from burden_analysis.comparison.verdict import sparsity_sentences, verdict
 from burden_analysis.indicators.mask_updates import STATIC, needs_updates, require_updates, static_strategies
-from burden_analysis.statistics.holm import check_alpha
+from burden_analysis.results.question import Question, arranged
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
-
-    from burden_analysis.arrangement.cells import Cells
-
-__all__ = ["Comparison", "Outcome", "compare_sparsities", "compare_strategies"]
 
 
 def compare_strategies(
@@ -94,36 +83,29 @@ def compare_strategies(
         sparsity at which all of them have a complete run in one seed; two
         runs in one cell; values without a logarithm.
     """
-    check_alpha(alpha)
+    asked = Question(indicator, tuple(order), window, scale, alpha, paired_by)
     if len(order) < 2:
         raise InputError(f"order {tuple(order)} names fewer than two strategies: there is nothing to compare")
     check_strategies(dataset, order)
     if without := _without_updates(dataset, indicator, order):
         raise InputError(f"{indicator} needs mask updates ({', '.join(without)}): {STATIC}")
-    found, excluded = _endpoints(dataset, indicator, order, window, scale, paired_by)
-    paired = shares_seeds(dataset, order, paired_by)
-    if paired:
-        found, gaps = with_full_blocks(found, paired_by)
-        table = strategy_rows(found, scale, alpha)
-        outcome = strategy_outcome(table, scale, alpha)
-    else:
-        found, gaps = with_all_strategies(found)
-        table = unpaired_rows(found, alpha)
-        outcome = unpaired_outcome(table, alpha)
+    found, excluded = arranged(dataset, asked)
+    design = design_of(dataset, order, paired_by)
+    found, gaps = design.comparable(found)
+    excluded = gaps + absent_runs(dataset, found) + excluded
+    table = design.tests(found, asked)
+    judged = design.judge(table, asked)
+    sentences = design.sentences(asked, table, judged, len(found.sparsities))
     return Comparison(
+        by="strategy",
+        question=asked,
+        paired=design.paired,
+        seeds=found.seeds,
+        judgement=judged,
+        verdict=verdict(asked, judged, sentences, found.seeds, excluded, paired=design.paired),
+        excluded=excluded,
         table=table,
         effects=found.tidy(),
-        outcome=outcome,
-        indicator=indicator,
-        window=window,
-        scale=scale,
-        alpha=alpha,
-        order=tuple(order),
-        by="strategy",
-        paired_by=paired_by,
-        seeds=found.seeds,
-        excluded=gaps + absent_runs(dataset, found, paired_by) + excluded,
-        paired=paired,
     )
 
 
@@ -172,36 +154,35 @@ def compare_sparsities(
         Unknown names; a term of mask updates with a static strategy; no strategy with two sparsities in one seed; two
         runs in one cell; values without a logarithm.
     """
-    check_alpha(alpha)
     known = list(dict.fromkeys(map(str, dataset["strategy"].to_numpy())))
-    asked = known if strategy is None else [strategy]
-    check_strategies(dataset, asked)
-    without = _without_updates(dataset, indicator, asked)
+    asked = Question(indicator, tuple(known if strategy is None else [strategy]), window, scale, alpha, paired_by)
+    check_strategies(dataset, asked.order)
+    without = _without_updates(dataset, indicator, asked.order)
     if strategy in without:
         raise InputError(f"{indicator} needs mask updates ({strategy}): {STATIC}")
-    asked = [name for name in asked if name not in without]
-    found, excluded = _endpoints(dataset, indicator, asked, window, scale, paired_by)
+    asked = replace(asked, order=tuple(name for name in asked.order if name not in without))
+    found, excluded = arranged(dataset, asked)
     found = found.with_several_sparsities()
     if not found.strategies:
         raise InputError(
             f"no seed has complete runs of {strategy or 'one strategy'} at two sparsities or more: "
             "record them, or compare strategies instead"
         )
-    gaps = without_sparsities(dataset, asked, found, paired_by) + absent_runs(dataset, found, paired_by)
-    table = sparsity_rows(found, scale, alpha)
+    gaps = without_sparsities(dataset, asked.order, found) + absent_runs(dataset, found)
+    excluded = tuple(f"{name}: {STATIC}" for name in without) + gaps + excluded
+    asked = replace(asked, order=tuple(f"{s:g}" for s in found.sparsities))
+    table = sparsity_rows(found, asked)
+    judged = sparsity_judgement(table, asked)
     return Comparison(
+        by="sparsity",
+        question=asked,
+        paired=True,
+        seeds=found.seeds,
+        judgement=judged,
+        verdict=verdict(asked, judged, sparsity_sentences(asked, table), found.seeds, excluded),
+        excluded=excluded,
         table=table,
         effects=found.tidy(),
-        outcome=sparsity_outcome(table, alpha),
-        indicator=indicator,
-        window=window,
-        scale=scale,
-        alpha=alpha,
-        order=tuple(f"{s:g}" for s in found.sparsities),
-        by="sparsity",
-        paired_by=paired_by,
-        seeds=found.seeds,
-        excluded=tuple(f"{name}: {STATIC}" for name in without) + gaps + excluded,
     )
 
 
@@ -211,11 +192,3 @@ def _without_updates(dataset: xr.Dataset, indicator: str, strategies: Sequence[s
         return []
     require_updates(dataset)
     return static_strategies(dataset, strategies)
-
-
-def _endpoints(
-    dataset: xr.Dataset, indicator: str, strategies: Sequence[str], window: float, scale: str, paired_by: str
-) -> tuple[Cells, tuple[str, ...]]:
-    kept, unfinished = complete_runs(dataset, strategies)
-    found = cells(kept, endpoint(kept, indicator, window, scale), strategies, paired_by)
-    return found, unfinished + found.excluded

@@ -12,6 +12,7 @@ from burden_analysis.statistics.estimates.paired import antilog
 from burden_analysis.statistics.ranks import last_digit
 
 if TYPE_CHECKING:
+    from burden_analysis.results.question import Question
     from burden_analysis.statistics import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -19,26 +20,24 @@ Floats = npt.NDArray[np.float64]
 SPARSITY_STEP = 0.1  # slopes are told for a sparsity that is higher by this
 
 
-def paired_effect(lower: Floats, higher: Floats, scale: str, alpha: float) -> Estimate:
+def paired_effect(lower: Floats, higher: Floats, asked: Question) -> Estimate:
     """Estimate higher / lower, or higher − lower.
 
     Parameters
     ----------
     lower, higher : array, shape (pair,)
         Endpoints, log₁₀ on the log scale; NaN where missing.
-    scale : {"log", "raw"}
-        What they are.
-    alpha : float
-        The interval covers 1 − alpha.
+    asked : Question
+        Its scale says what they are, its level what the interval covers.
 
     Returns
     -------
     Estimate
         A ratio of geometric means, or a mean difference.
     """
-    if scale == "log":
-        return ratio_of_geometric_means(higher, lower, level=1 - alpha)
-    return mean_difference(higher - lower, level=1 - alpha)
+    if asked.scale == "log":
+        return ratio_of_geometric_means(higher, lower, level=asked.level)
+    return mean_difference(higher - lower, level=asked.level)
 
 
 def slopes_over_sparsity(sparsities: Floats, values: Floats) -> Floats:
@@ -62,24 +61,20 @@ def slopes_over_sparsity(sparsities: Floats, values: Floats) -> Floats:
     return np.asarray(SPARSITY_STEP * unit * ((whole - whole[..., :1]) @ centred) / (centred @ centred))
 
 
-def detectable(estimate: Estimate, scale: str, alpha: float, power: float = 0.8) -> float:
-    """Smallest effect that a paired t test with these seeds and this spread sees.
+def detectable(estimate: Estimate, asked: Question) -> float:
+    """Smallest effect that a paired t test with these seeds and this spread sees with 80 % power.
 
     Parameters
     ----------
     estimate : Estimate
         Of the paired differences.
-    scale : {"log", "raw"}
-        Whether to give a ratio or a difference.
-    alpha : float
-        Level.
-    power : float, default 0.8
-        Wanted.
+    asked : Question
+        Its level, and its scale: a ratio or a difference.
 
     Returns
     -------
     float
         NaN below three seeds.
     """
-    difference = detectable_difference(estimate.sd, estimate.n, alpha=alpha, power=power)
-    return antilog(difference) if scale == "log" else difference
+    difference = detectable_difference(estimate.sd, estimate.n, alpha=asked.alpha)
+    return antilog(difference) if asked.scale == "log" else difference

@@ -10,23 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from burden_analysis.comparison.effects import detectable, paired_effect
+from burden_analysis.comparison.order_judgement import order_judgement
 from burden_analysis.comparison.sparsity_tests import interaction_rows
-from burden_analysis.results.families import (
-    AGAINST,
-    EVERYWHERE,
-    FRIEDMAN,
-    JOINT,
-    PAGE,
-    PAIRS,
-    at_sparsity,
-    gated,
-    no_effect,
-    pair_name,
-    reversed_pairs,
-)
-from burden_analysis.results.outcome import Outcome
+from burden_analysis.results.families import EVERYWHERE, Family, at_sparsity, gated, of_family
 from burden_analysis.results.rows import as_table, make_row
+from burden_analysis.results.tests import Test
 from burden_analysis.statistics import (
+    Equivalence,
     Estimate,
     PermutationResult,
     friedman_exact,
@@ -36,6 +26,7 @@ from burden_analysis.statistics import (
     page_joint,
     page_trend,
     sign_flip,
+    tost,
 )
 from burden_analysis.statistics.ranks import last_digit
 
@@ -43,34 +34,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from burden_analysis.arrangement.cells import Cells
+    from burden_analysis.results.judgement import Judgement
+    from burden_analysis.results.question import Question
 
 Rows = list[dict[str, Any]]
 Floats = npt.NDArray[np.float64]
 
 
-def strategy_rows(found: Cells, scale: str, alpha: float) -> pd.DataFrame:
+def strategy_rows(found: Cells, asked: Question) -> pd.DataFrame:
     """Make every test of an order over strategies.
 
     Parameters
     ----------
     found : Cells
         Endpoints, strategies in the claimed order.
-    scale : {"log", "raw"}
-        What the endpoints are.
-    alpha : float
-        Level.
+    asked : Question
+        Scale of the endpoints, and level.
 
     Returns
     -------
     pandas.DataFrame
         Table of a `Comparison`.
     """
-    joint, *against = claim_rows(found, scale, alpha)
-    rows = [joint, *gated_rows(found, joint["p"], scale, alpha), *_friedman_rows(found), *against]
-    return as_table([*rows, *interaction_rows(found, scale, alpha)])
+    joint, *against = claim_rows(found, asked)
+    rows = [joint, *gated_rows(found, joint["p"], asked), *_friedman_rows(found), *against]
+    return as_table([*rows, *interaction_rows(found, asked)])
 
 
-def gated_rows(found: Cells, joint_p: float, scale: str, alpha: float) -> Rows:
+def gated_rows(found: Cells, joint_p: float, asked: Question) -> Rows:
     """Make the tests behind the joint one: Page per sparsity, then adjacent pairs inside significant sparsities.
 
     Parameters
@@ -78,11 +69,9 @@ def gated_rows(found: Cells, joint_p: float, scale: str, alpha: float) -> Rows:
     found : Cells
         Endpoints, strategies in the claimed order.
     joint_p : float
-        Of the joint test: above alpha the gate is closed.
-    scale : {"log", "raw"}
-        What the endpoints are.
-    alpha : float
-        Level.
+        Of the joint test: above the level the gate is closed.
+    asked : Question
+        Scale of the endpoints, and level.
 
     Returns
     -------
@@ -91,25 +80,23 @@ def gated_rows(found: Cells, joint_p: float, scale: str, alpha: float) -> Rows:
     """
     claim = " < ".join(found.strategies)
     pages = [page_trend(found.grid[:, j]) for j in range(len(found.sparsities))]
-    adjusted = holm([page.p if joint_p <= alpha else math.nan for page in pages])
+    adjusted = holm([page.p if joint_p <= asked.alpha else math.nan for page in pages])
     rows = []
     for sparsity, page, p in zip(found.sparsities, pages, adjusted, strict=True):
         values = {"p_adjusted": p}
-        rows.append(make_row(claim, at_sparsity(sparsity), "Page's L", gated(PAGE, p), page, values=values))
-    return rows + _pair_rows(found, adjusted <= alpha, scale, alpha)
+        rows.append(make_row(claim, at_sparsity(sparsity), Test.PAGE, gated(Family.PAGE, p), page, values=values))
+    return rows + _pair_rows(found, adjusted <= asked.alpha, asked)
 
 
-def claim_rows(found: Cells, scale: str, alpha: float) -> Rows:
+def claim_rows(found: Cells, asked: Question) -> Rows:
     """Make the tests that decide the outcome: the joint test of the claim, and the family against it.
 
     Parameters
     ----------
     found : Cells
         Endpoints, strategies in the claimed order.
-    scale : {"log", "raw"}
-        What the endpoints are.
-    alpha : float
-        Level.
+    asked : Question
+        Scale of the endpoints, and level.
 
     Returns
     -------
@@ -118,56 +105,74 @@ def claim_rows(found: Cells, scale: str, alpha: float) -> Rows:
     """
     joint = page_joint(found.grid)
     claim = " < ".join(found.strategies)
-    row = make_row(claim, EVERYWHERE, "Page's L, joint", JOINT, joint, values={"p_adjusted": joint.p})
-    return [row, *_against_rows(found, scale, alpha)]
+    row = make_row(claim, EVERYWHERE, Test.PAGE_JOINT, Family.JOINT, joint, values={"p_adjusted": joint.p})
+    return [row, *_against_rows(found, asked)]
 
 
-def strategy_outcome(table: pd.DataFrame, scale: str, alpha: float) -> Outcome:
+def paired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
     """Judge an order over strategies; `compare_strategies` defines the outcomes.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        From `strategy_rows`.
-    scale : {"log", "raw"}
-        What the effects are.
-    alpha : float
-        Level.
+        From `strategy_rows`, or of `claim_rows`.
+    asked : Question
+        Scale of the effects, and level.
 
     Returns
     -------
-    Outcome
-        One of the four.
+    Judgement
+        Of the claim.
     """
-    joint = table[table["family"] == JOINT].iloc[0]
-    against = table[table["family"] == AGAINST]
-    if joint["n"] < 2:  # four strategies in one seed give p = 1/24, and still say nothing about other seeds
-        return Outcome.UNDECIDED
-    if (against["p_adjusted"] <= alpha).any():
-        return Outcome.CONTRADICTED
-    if joint["p"] <= alpha and not reversed_pairs(table, no_effect(scale)):
-        return Outcome.SUPPORTED
-    if joint["n"] < 3 or joint["attainable_p"] > alpha:
-        return Outcome.UNDECIDED
-    return Outcome.NOT_SUPPORTED
+    joint = of_family(table, Family.JOINT)
+    n = joint["n"].iloc[0]
+    # Four strategies in one seed give p = 1/24, and still say nothing about other seeds.
+    return order_judgement(joint, of_family(table, Family.AGAINST), asked, asked.neutral, single=n < 2, few=n < 3)
 
 
-def _pair_rows(found: Cells, opened: npt.NDArray[np.bool_], scale: str, alpha: float) -> Rows:
+def paired_equivalence(found: Cells, bound: float, asked: Question) -> tuple[list[Equivalence], tuple[str, ...]]:
+    """Test two strategies of the same seeds for equivalence.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints of two strategies.
+    bound : float
+        Of their difference.
+    asked : Question
+        Its level.
+
+    Returns
+    -------
+    results : list of Equivalence
+        Over all sparsities, then at each.
+    excluded : tuple of str
+        Nothing.
+    """
+    # A run without its partner counts for nothing.
+    grid = np.where(np.isfinite(found.grid).all(axis=2, keepdims=True), found.grid, np.nan)
+    have = np.isfinite(grid)
+    count = have.sum(axis=1)
+    mean = np.where(have, grid, 0.0).sum(axis=1) / np.where(count > 0, count, np.nan)
+    return [tost(v[:, 0] - v[:, 1], bound, alpha=asked.alpha) for v in (mean, *grid.transpose(1, 0, 2))], ()
+
+
+def _pair_rows(found: Cells, opened: npt.NDArray[np.bool_], asked: Question) -> Rows:
     made: list[tuple[int, int, Estimate, PermutationResult]] = []
     for j in range(len(found.sparsities)):
         for k in range(len(found.strategies) - 1):
             lower, higher = found.grid[:, j, k], found.grid[:, j, k + 1]
-            made.append((j, k, paired_effect(lower, higher, scale, alpha), sign_flip(higher - lower)))
+            made.append((j, k, paired_effect(lower, higher, asked), sign_flip(higher - lower)))
     adjusted = holm([flip.p if opened[j] else math.nan for j, _, _, flip in made])
     return [
         make_row(
-            pair_name(found.strategies[k], found.strategies[k + 1], scale),
+            asked.contrast(found.strategies[k], found.strategies[k + 1]),
             at_sparsity(found.sparsities[j]),
-            "sign flip, two-sided",
-            gated(PAIRS, p),
+            Test.SIGN_FLIP,
+            gated(Family.PAIRS, p),
             flip,
             estimate,
-            values={"p_adjusted": p, "detectable": detectable(estimate, scale, alpha)},
+            values={"p_adjusted": p, "detectable": detectable(estimate, asked)},
         )
         for (j, k, estimate, flip), p in zip(made, adjusted, strict=True)
     ]
@@ -180,8 +185,8 @@ def _friedman_rows(found: Cells) -> Rows:
         make_row(
             "any difference",
             at_sparsity(sparsity),
-            "Friedman's χ²",
-            FRIEDMAN,
+            Test.FRIEDMAN,
+            Family.FRIEDMAN,
             result,
             values={"p_adjusted": p, "effect": kendalls_w(result, len(found.strategies))},
         )
@@ -189,16 +194,16 @@ def _friedman_rows(found: Cells) -> Rows:
     ]
 
 
-def _against_rows(found: Cells, scale: str, alpha: float) -> Rows:
+def _against_rows(found: Cells, asked: Question) -> Rows:
     backwards = page_joint(found.grid[..., ::-1])
-    rows = [make_row(" < ".join(reversed(found.strategies)), EVERYWHERE, "Page's L, joint", AGAINST, backwards)]
+    rows = [make_row(" < ".join(reversed(found.strategies)), EVERYWHERE, Test.PAGE_JOINT, Family.AGAINST, backwards)]
     for k, (lower, higher) in enumerate(pairwise(found.strategies)):
-        estimate = paired_effect(*_over_sparsities(found.grid[..., k], found.grid[..., k + 1]), scale, alpha)
+        estimate = paired_effect(*_over_sparsities(found.grid[..., k], found.grid[..., k + 1]), asked)
         t, p = one_sided_p(estimate)
-        seen = detectable(estimate, scale, alpha)
+        seen = detectable(estimate, asked)
         question = f"{higher} < {lower}"
         values = {"statistic": t, "p": p, "detectable": seen}
-        rows.append(make_row(question, EVERYWHERE, "paired t, one-sided", AGAINST, estimate=estimate, values=values))
+        rows.append(make_row(question, EVERYWHERE, Test.PAIRED_T, Family.AGAINST, estimate=estimate, values=values))
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = p
     return rows

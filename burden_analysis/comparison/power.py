@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from burden_analysis.results.tests import Test
 from burden_analysis.statistics import (
     detectable_difference,
     friedman_attainable_p,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from burden_analysis.comparison.result import Comparison
 
 _MOST_SEEDS = 10_000  # far above any study; p values underflow long before, and power takes minutes far beyond
+_CONTRASTS = (Test.SIGN_FLIP, Test.PAIRED_T, Test.BRUNNER_MUNZEL, Test.BRUNNER_MUNZEL_BELOW)
 _SHOWN = ["question", "scope", "n", "effect", "ci_low", "ci_high", "detectable"]
 
 
@@ -41,14 +43,6 @@ def detectable_effect(comparison: Comparison) -> pd.DataFrame:
     """
     contrasts = comparison.table[comparison.table["effect"].notna() & comparison.table["test"].isin(_CONTRASTS)]
     return contrasts[_SHOWN].reset_index(drop=True)
-
-
-_CONTRASTS = (
-    "sign flip, two-sided",
-    "paired t, one-sided",
-    "Brunner–Munzel, two-sided",
-    "Brunner–Munzel, one-sided",
-)
 
 
 def seeds_needed(
@@ -128,7 +122,7 @@ def spread(comparison: Comparison) -> float:
     InputError
         Fewer than three seeds, or seeds that are not paired.
     """
-    rows = comparison.table[comparison.table["test"] == "paired t, one-sided"]
+    rows = comparison.table[comparison.table["test"] == Test.PAIRED_T]
     if rows.empty or rows["detectable"].isna().any():
         raise InputError("a spread between seeds needs three paired seeds or more: give sd yourself")
     seen = [math.log10(d) if comparison.scale == "log" else d for d in rows["detectable"]]

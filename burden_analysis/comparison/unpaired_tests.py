@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from burden_analysis.results.families import (
-    AGAINST,
-    EVERYWHERE,
-    UNPAIRED_JOINT,
-    UNPAIRED_PAIRS,
-    UNPAIRED_TREND,
-    at_sparsity,
-    gated,
-    reversed_pairs,
-)
-from burden_analysis.results.outcome import Outcome
+from burden_analysis.arrangement.pairing import incomplete_seeds
+from burden_analysis.comparison.order_judgement import order_judgement
+from burden_analysis.results.families import EVERYWHERE, Family, at_sparsity, gated, of_family
 from burden_analysis.results.rows import as_table, make_row
-from burden_analysis.statistics import brunner_munzel, cliffs_delta, detectable_delta, holm, jonckheere_terpstra
+from burden_analysis.results.tests import Test
+from burden_analysis.statistics import (
+    brunner_munzel,
+    cliffs_delta,
+    detectable_delta,
+    holm,
+    jonckheere_terpstra,
+    tost_two_sample,
+)
 from burden_analysis.statistics.ranks import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from burden_analysis.arrangement.cells import Cells
-    from burden_analysis.statistics import EffectSize, PermutationResult
+    from burden_analysis.results.judgement import Judgement
+    from burden_analysis.results.question import Question
+    from burden_analysis.statistics import Equivalence, PermutationResult
 
 Rows = list[dict[str, Any]]
 Floats = npt.NDArray[np.float64]
@@ -36,15 +38,15 @@ Floats = npt.NDArray[np.float64]
 NO_DELTA = 0.0  # Cliff's δ of no difference
 
 
-def unpaired_rows(found: Cells, alpha: float) -> pd.DataFrame:
+def unpaired_rows(found: Cells, asked: Question) -> pd.DataFrame:
     """Make every test of an order over strategies whose seeds differ.
 
     Parameters
     ----------
     found : Cells
         Endpoints, strategies in the claimed order; each seed has one strategy.
-    alpha : float
-        Level.
+    asked : Question
+        Its level.
 
     Returns
     -------
@@ -52,26 +54,26 @@ def unpaired_rows(found: Cells, alpha: float) -> pd.DataFrame:
         Table of a `Comparison`; effects are Cliff's δ.
     """
     groups = [_units(found.grid[:, :, k]) for k in range(len(found.strategies))]
-    joint, *against = unpaired_claim_rows(found, alpha)
+    joint, *against = unpaired_claim_rows(found, asked)
     trends = [jonckheere_terpstra([group[:, j] for group in groups]) for j in range(len(found.sparsities))]
-    adjusted = holm([trend.p if joint["p"] <= alpha else math.nan for trend in trends])
+    adjusted = holm([trend.p if joint["p"] <= asked.alpha else math.nan for trend in trends])
     rows = [joint]
     for sparsity, trend, p in zip(found.sparsities, trends, adjusted, strict=True):
-        scope, family = at_sparsity(sparsity), gated(UNPAIRED_TREND, p)
+        scope, family = at_sparsity(sparsity), gated(Family.UNPAIRED_TREND, p)
         values = {"p_adjusted": p}
-        rows.append(make_row(joint["question"], scope, "Jonckheere–Terpstra", family, trend, values=values))
-    return as_table([*rows, *_pair_rows(found, groups, adjusted <= alpha, alpha), *against])
+        rows.append(make_row(joint["question"], scope, Test.JONCKHEERE, family, trend, values=values))
+    return as_table([*rows, *_pair_rows(found, groups, adjusted <= asked.alpha, asked), *against])
 
 
-def unpaired_claim_rows(found: Cells, alpha: float) -> Rows:
+def unpaired_claim_rows(found: Cells, asked: Question) -> Rows:
     """Make the tests that decide the outcome: the joint test of the claim, and the family against it.
 
     Parameters
     ----------
     found : Cells
         As for `unpaired_rows`.
-    alpha : float
-        Level.
+    asked : Question
+        Its level.
 
     Returns
     -------
@@ -79,51 +81,70 @@ def unpaired_claim_rows(found: Cells, alpha: float) -> Rows:
         The joint row first.
     """
     groups = [_units(found.grid[:, :, k]) for k in range(len(found.strategies))]
-    test = "Jonckheere–Terpstra, joint"
+    test = Test.JONCKHEERE_JOINT
     joint = jonckheere_terpstra(groups)
     claim, opposite = " < ".join(found.strategies), " < ".join(reversed(found.strategies))
-    first = make_row(claim, EVERYWHERE, test, UNPAIRED_JOINT, joint, values={"p_adjusted": joint.p})
-    rows = [make_row(opposite, EVERYWHERE, test, AGAINST, jonckheere_terpstra(groups[::-1]))]
+    first = make_row(claim, EVERYWHERE, test, Family.UNPAIRED_JOINT, joint, values={"p_adjusted": joint.p})
+    rows = [make_row(opposite, EVERYWHERE, test, Family.AGAINST, jonckheere_terpstra(groups[::-1]))]
     means = _levels(groups)
     for (lower, higher), (below, above) in zip(pairwise(found.strategies), pairwise(means), strict=True):
         backwards = brunner_munzel(above, below, two_sided=False)
-        size = cliffs_delta(below, above, level=1 - alpha)
-        seen = _detectable(below, above, alpha)
-        rows.append(
-            _row(f"{higher} < {lower}", EVERYWHERE, "Brunner–Munzel, one-sided", AGAINST, backwards, size, seen)
-        )
+        question, test = f"{higher} < {lower}", Test.BRUNNER_MUNZEL_BELOW
+        rows.append(_row(question, EVERYWHERE, test, Family.AGAINST, backwards, below, above, asked))
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = p
     return [first, *rows]
 
 
-def unpaired_outcome(table: pd.DataFrame, alpha: float) -> Outcome:
+def unpaired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
     """Judge an order over strategies whose seeds differ; the outcomes are those of `compare_strategies`.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        From `unpaired_rows`.
-    alpha : float
-        Level.
+        From `unpaired_rows`, or of `unpaired_claim_rows`.
+    asked : Question
+        Its level.
 
     Returns
     -------
-    Outcome
-        One of the four.
+    Judgement
+        Of the claim.
     """
-    joint, against = table[table["family"] == UNPAIRED_JOINT].iloc[0], table[table["family"] == AGAINST]
-    if against["p"].isna().any():  # a strategy with one seed
-        return Outcome.UNDECIDED
-    if (against["p_adjusted"] <= alpha).any():
-        return Outcome.CONTRADICTED
-    if joint["p"] <= alpha and not reversed_pairs(table, NO_DELTA):
-        return Outcome.SUPPORTED
-    few = against["detectable"].iloc[1:].isna().any()  # fewer than three seeds
-    return Outcome.UNDECIDED if few or joint["attainable_p"] > alpha else Outcome.NOT_SUPPORTED
+    joint, against = of_family(table, Family.UNPAIRED_JOINT), of_family(table, Family.AGAINST)
+    single = bool(against["p"].isna().any())  # a strategy with one seed
+    few = bool(against["detectable"].iloc[1:].isna().any())  # fewer than three seeds
+    return order_judgement(joint, against, asked, NO_DELTA, single=single, few=few)
 
 
-def _pair_rows(found: Cells, groups: list[Floats], opened: npt.NDArray[np.bool_], alpha: float) -> Rows:
+def unpaired_equivalence(found: Cells, bound: float, asked: Question) -> tuple[list[Equivalence], tuple[str, ...]]:
+    """Test two strategies whose seeds differ for equivalence.
+
+    Parameters
+    ----------
+    found : Cells
+        Endpoints of two strategies; each seed has one of them.
+    bound : float
+        Of their difference.
+    asked : Question
+        Its level.
+
+    Returns
+    -------
+    results : list of Equivalence
+        Over all sparsities, then at each; another strategy's seed is not a lost one.
+    excluded : tuple of str
+        Seeds that lack a sparsity: they have no mean over all.
+    """
+    planned = np.asarray(np.isfinite(found.grid).any(axis=1)).T
+    results = []
+    for values in (found.grid.mean(axis=1), *found.grid.transpose(1, 0, 2)):
+        first, second = (column[own] for column, own in zip(values.T, planned, strict=True))
+        results.append(tost_two_sample(second, first, bound, alpha=asked.alpha))
+    return results, incomplete_seeds(found)
+
+
+def _pair_rows(found: Cells, groups: list[Floats], opened: npt.NDArray[np.bool_], asked: Question) -> Rows:
     made = [
         (j, names, below[:, j], above[:, j])
         for j in range(len(found.sparsities))
@@ -133,16 +154,24 @@ def _pair_rows(found: Cells, groups: list[Floats], opened: npt.NDArray[np.bool_]
     adjusted = holm([r.p if opened[j] else math.nan for (j, *_), r in zip(made, results, strict=True)])
     rows = []
     for (j, (lower, higher), below, above), result, p in zip(made, results, adjusted, strict=True):
-        scope, family = at_sparsity(found.sparsities[j]), gated(UNPAIRED_PAIRS, p)
-        size, seen = cliffs_delta(below, above, level=1 - alpha), _detectable(below, above, alpha)
-        row = _row(f"{higher} over {lower}", scope, "Brunner–Munzel, two-sided", family, result, size, seen)
+        scope, family = at_sparsity(found.sparsities[j]), gated(Family.UNPAIRED_PAIRS, p)
+        row = _row(f"{higher} over {lower}", scope, Test.BRUNNER_MUNZEL, family, result, below, above, asked)
         rows.append({**row, "p_adjusted": p})
     return rows
 
 
 def _row(
-    question: str, scope: str, test: str, family: str, result: PermutationResult, size: EffectSize, seen: float
+    question: str,
+    scope: str,
+    test: Test,
+    family: Family,
+    result: PermutationResult,
+    below: Floats,
+    above: Floats,
+    asked: Question,
 ) -> dict[str, Any]:
+    size = cliffs_delta(below, above, level=asked.level)
+    seen = detectable_delta(int(np.isfinite(below).sum()), int(np.isfinite(above).sum()), alpha=asked.alpha)
     values = {"effect": size.effect, "ci_low": size.low, "ci_high": size.high, "detectable": seen}
     return make_row(question, scope, test, family, result, values=values)
 
@@ -165,7 +194,3 @@ def _levels(groups: list[Floats]) -> list[Floats]:
     centre = np.mean([np.where(known, part, 0.0).sum(axis=0) / known.sum(axis=0) for part, known in parts], axis=0)
     means = (np.where(have, whole, 0.0).sum(axis=1) - have @ centre) / have.sum(axis=1)
     return np.split(means, ends)
-
-
-def _detectable(below: Floats, above: Floats, alpha: float) -> float:
-    return detectable_delta(int(np.isfinite(below).sum()), int(np.isfinite(above).sum()), alpha=alpha)

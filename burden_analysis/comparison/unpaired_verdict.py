@@ -3,91 +3,81 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from burden_analysis.comparison.unpaired_tests import NO_DELTA
-from burden_analysis.results.families import AGAINST, UNPAIRED_JOINT, UNPAIRED_TREND, reversed_pairs, smallest_adjusted
-from burden_analysis.results.outcome import Outcome
-from burden_analysis.results.words import counted, effect_in_words, family, p_in_words, significance
+from burden_analysis.comparison.verdict import not_seen
+from burden_analysis.results.families import Family, of_family, smallest_adjusted
+from burden_analysis.results.judgement import Judgement, Reason
+from burden_analysis.results.words import against_in_words, counted, effect_in_words, p_in_words, significance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
-    from burden_analysis.comparison.result import Comparison
+    from burden_analysis.results.question import Question
 
 
-def unpaired_sentences(c: Comparison) -> list[str]:
+def unpaired_sentences(asked: Question, table: pd.DataFrame, judged: Judgement, sparsities: int) -> list[str]:
     """Write the sentences of a comparison whose strategies share no seed.
 
     Parameters
     ----------
-    c : Comparison
-        With ``paired`` false.
+    asked : Question
+        What was asked.
+    table : pandas.DataFrame
+        Its tests.
+    judged : Judgement
+        The answer.
+    sparsities : int
+        How many were compared.
 
     Returns
     -------
     list of str
         What was tested, why the outcome is what it is, and the effects.
     """
-    joint = family(c.table, UNPAIRED_JOINT).iloc[0]
-    places = counted(c.effects["sparsity"].nunique(), "sparsity", "sparsities")
-    units = counted(joint["n"], c.paired_by)
+    joint = of_family(table, Family.UNPAIRED_JOINT).iloc[0]
+    units = counted(joint["n"], asked.paired_by)
+    overall = (
+        of_family(table, Family.AGAINST)
+        .iloc[1:]
+        .assign(contrast=[f"{higher} over {lower}" for lower, higher in pairwise(asked.order)])
+    )
     return [
-        f"that {c.indicator} is ordered {joint['question']} (Jonckheere–Terpstra over {places} and {units}: "
+        f"that {asked.indicator} is ordered {joint['question']} (Jonckheere–Terpstra over "
+        f"{counted(sparsities, 'sparsity')} and {units}: "
         f"J = {joint['statistic']:g}, one-sided {p_in_words(joint['p'])}, {joint['method']}).",
-        f"Not paired: no {c.paired_by} is shared by two strategies, so they are independent samples and differences "
-        f"between {c.paired_by}s are not removed.",
-        _reason(c),
-        _by_sparsity(c),
-        _effects(c),
+        f"Not paired: no {asked.paired_by} is shared by two strategies, so they are independent samples and "
+        f"differences between {asked.paired_by}s are not removed.",
+        _reason(asked, judged, units, overall),
+        _by_sparsity(asked, of_family(table, Family.UNPAIRED_TREND)),
+        _effects(asked, overall),
     ]
 
 
-def _reason(c: Comparison) -> str:
-    joint, against = family(c.table, UNPAIRED_JOINT).iloc[0], family(c.table, AGAINST)
-    if c.outcome is Outcome.SUPPORTED:
-        return "Every adjacent estimate points the claimed way."
-    if c.outcome is Outcome.CONTRADICTED:
-        found = against[against["p_adjusted"] <= c.alpha]
-        listed = ", ".join(
-            f"{row['question']} (adjusted {p_in_words(row['p_adjusted'])}, {row['test']})"
-            for _, row in found.iterrows()
-        )
-        return f"Significant against it after Holm: {listed}."
-    if c.outcome is Outcome.UNDECIDED:
-        units = counted(joint["n"], c.paired_by)
-        if against["p"].isna().any():
-            return f"No inference is possible with one {c.paired_by} of a strategy."
-        if joint["attainable_p"] <= c.alpha:
+def _reason(asked: Question, judged: Judgement, units: str, overall: pd.DataFrame) -> str:
+    match judged.reason:
+        case Reason.SIGNIFICANT:
+            return "Every adjacent estimate points the claimed way."
+        case Reason.AGAINST:
+            return against_in_words(judged.rows)
+        case Reason.SINGLE:
+            return f"No inference is possible with one {asked.paired_by} of a strategy."
+        case Reason.UNREACHABLE:
+            return f"{units} cannot reach {asked.alpha:g}: the smallest p is {judged.row['attainable_p']:.2g}."
+        case Reason.FEW:
             return f"{units} leave a strategy with fewer than three: no effect that could have been seen can be told."
-        return f"{units} cannot reach {c.alpha:g}: the smallest p is {joint['attainable_p']:.2g}."
-    contrary = ", ".join(reversed_pairs(c.table, NO_DELTA))
-    why = (
-        f"Not significant at {c.alpha:g}."
-        if joint["p"] > c.alpha
-        else f"The joint test is significant, but estimates point the other way: {contrary}."
-    )
-    seen = [f"{high} over {low} = {row['detectable']:.2g}" for low, high, row in _adjacent(c)]
-    return f"{why} A two-sample t test had 80 % power for Cliff's δ of {', '.join(seen)} or more."
+    seen = ", ".join(f"{row['contrast']} = {row['detectable']:.2g}" for _, row in overall.iterrows())
+    return f"{not_seen(asked, judged)} A two-sample t test had 80 % power for Cliff's δ of {seen} or more."
 
 
-def _adjacent(c: Comparison) -> Iterator[tuple[str, str, pd.Series[Any]]]:
-    rows = family(c.table, AGAINST).iloc[1:]
-    for (low, high), (_, row) in zip(pairwise(c.order), rows.iterrows(), strict=True):
-        yield low, high, row
-
-
-def _by_sparsity(c: Comparison) -> str:
-    trends = family(c.table, UNPAIRED_TREND)
+def _by_sparsity(asked: Question, trends: pd.DataFrame) -> str:
     if trends.empty:
         return "Gate closed: sparsities and pairs were not tested one by one."
     rows = zip(trends.iterrows(), smallest_adjusted(trends), strict=True)
-    listed = "; ".join(f"{row['scope']}: {significance(row, c.alpha, smallest)}" for (_, row), smallest in rows)
+    listed = "; ".join(f"{row['scope']}: {significance(row, asked.alpha, smallest)}" for (_, row), smallest in rows)
     return f"Jonckheere–Terpstra per sparsity (Holm over {len(trends)}): {listed}."
 
 
-def _effects(c: Comparison) -> str:
-    listed = ", ".join(f"{high} over {low} = {effect_in_words(row)}" for low, high, row in _adjacent(c))
-    return f"Over all sparsities, Cliff's δ: {listed} ({1 - c.alpha:.0%} intervals where they can be made)."
+def _effects(asked: Question, overall: pd.DataFrame) -> str:
+    listed = ", ".join(f"{row['contrast']} = {effect_in_words(row)}" for _, row in overall.iterrows())
+    return f"Over all sparsities, Cliff's δ: {listed} ({asked.level:.0%} intervals where they can be made)."

@@ -86,6 +86,11 @@ class CompressionCells:
         return np.asarray(np.nan_to_num(per_block) > _UNSTABLE * float(np.median(known)))
 
     @property
+    def unstable_names(self) -> tuple[str, ...]:
+        """What the unstable blocks are called."""
+        return tuple(name for name, flag in zip(self.names, self.unstable, strict=True) if flag)
+
+    @property
     def unstable_share(self) -> float:
         """Share of the variance between ratios within cells that lies in unstable blocks."""
         own = np.nan_to_num(_variance(self.grid))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from burden_analysis.compression.accuracies import SETUP
 from burden_analysis.compression.cells import compression_cells
-from burden_analysis.compression.outcome import compression_outcome
+from burden_analysis.compression.judgement import compression_judgement
 from burden_analysis.compression.ratio_tests import as_table, compression_rows
 from burden_analysis.compression.result import CompressionEffect
+from burden_analysis.compression.verdict import verdict
 from burden_analysis.statistics.holm import check_alpha
 from recorders.contract import InputError
 
@@ -78,23 +79,24 @@ def compression_effect(
     if not margin > 0:
         raise InputError(f"margin {margin} is no difference that could matter: choose one above 0 percentage points")
     cells = compression_cells(table, blocks)
-    unstable = cells.unstable
     scopes = {} if stable_only else {ALL: cells}
-    if stable_only or (stable_only is None and unstable.any()):
+    if stable_only or (stable_only is None and cells.unstable.any()):
         scopes[STABLE] = cells.stable()
     rows = [row for scope, part in scopes.items() for row in compression_rows(part, scope, margin, alpha)]
     tests = as_table(rows)
+    judged = compression_judgement(tests, cells.unit, alpha)
     return CompressionEffect(
-        table=tests,
-        differences=cells.tidy(),
-        outcome=compression_outcome(tests, cells.unit, alpha),
+        judgement=judged,
+        verdict=verdict(cells, tests, judged, margin, alpha),
         ratios=cells.ratios[1:],
         blocks=cells.blocks,
         unit=cells.unit,
         seeds=cells.seeds,
-        unstable=tuple(name for name, flag in zip(cells.names, unstable, strict=True) if flag),
+        unstable=cells.unstable_names,
         unstable_share=cells.unstable_share,
         margin=margin,
         alpha=alpha,
         excluded=cells.excluded,
+        table=tests,
+        differences=cells.tidy(),
     )

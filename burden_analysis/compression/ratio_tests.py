@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from burden_analysis.results.families import Family
+from burden_analysis.results.tests import Test
 from burden_analysis.statistics import (
     Estimate,
     PermutationResult,
@@ -29,17 +31,6 @@ if TYPE_CHECKING:
 
     from burden_analysis.compression.cells import CompressionCells
 
-RATIO, OVERALL, EQUIVALENT, ANY, RANK, TREND, BEST, BEST_WINS, SLOPE = (
-    "each ratio",
-    "all ratios",
-    "equivalence",
-    "any difference",
-    "mean rank",
-    "trend over ratios",
-    "best ratio",
-    "best ratio wins",
-    "gain against sparsity",
-)
 COLUMNS = (
     "scope",
     "unit",
@@ -65,6 +56,7 @@ COLUMNS = (
 )
 """Columns of `CompressionEffect.table`.
 
+`family` and `test` hold the names of `Family` and `Test`, what is printed their words.
 `scope` is ``"all blocks"`` or ``"stable blocks"``, `unit` the level at which the test counts samples (cell, block,
 seed): n, wins, ties and losses count these. `ratio` is NaN where a row is about all ratios. `effect` is in percentage
 points of accuracy (mean difference from compression 0, gain of the best ratio, slope per 0.1 of sparsity), a mean rank,
@@ -118,7 +110,7 @@ def _level(
     overall = unit_means(differences[full].mean(axis=1), numbers[full])
     levels = np.array([unit_means(column, numbers[full]) for column in cells.grid[full].T]).T
     joint = [
-        _difference_row(OVERALL, "mean over ratios differs from compression 0", math.nan, overall, alpha),
+        _difference_row(Family.OVERALL, "mean over ratios differs from compression 0", math.nan, overall, alpha),
         *_rank_rows(cells.ratios, levels, unit),
         *_best_rows(cells.grid[full], numbers[full], alpha),
     ]
@@ -151,18 +143,18 @@ def unit_means(values: Floats, numbers: Numbers) -> Floats:
 
 def _ratio_rows(ratios: tuple[float, ...], per_ratio: list[Floats], alpha: float) -> list[dict[str, Any]]:
     rows = [
-        _difference_row(RATIO, "accuracy differs from compression 0", ratio, values, alpha)
+        _difference_row(Family.RATIO, "accuracy differs from compression 0", ratio, values, alpha)
         for ratio, values in zip(ratios, per_ratio, strict=True)
     ]
     return _adjusted(rows)
 
 
-def _difference_row(family: str, question: str, ratio: float, values: Floats, alpha: float) -> dict[str, Any]:
+def _difference_row(family: Family, question: str, ratio: float, values: Floats, alpha: float) -> dict[str, Any]:
     values = np.round(values, 9)  # a mean of differences that cancel is a tie, not 1e-17
     estimate = mean_difference(values, level=1 - alpha)
     result = signed_rank(values)
     return {
-        **_asked(family, question, "Wilcoxon signed-rank, two-sided", ratio),
+        **_asked(family, question, Test.WILCOXON, ratio),
         **_estimated(estimate),
         **_tested(result),
         "expected": 0.0,
@@ -181,7 +173,7 @@ def _equivalence_rows(
         question = f"accuracy is within {margin:g} points of compression 0"
         rows.append(
             {
-                **_asked(EQUIVALENT, question, "TOST, paired t", ratio),
+                **_asked(Family.WITHIN, question, Test.TOST, ratio),
                 "p": found.p,
                 "effect": found.difference,
                 "ci_low": found.low,
@@ -199,7 +191,7 @@ def _rank_rows(ratios: tuple[float, ...], levels: Floats, unit: str) -> Iterator
     options = {"resamples": _CELL_RESAMPLES} if unit == "cell" else {}
     friedman = friedman_exact(levels, **options)
     yield {
-        **_asked(ANY, "some ratio differs, compression 0 included", "Friedman"),
+        **_asked(Family.ANY, "some ratio differs, compression 0 included", Test.FRIEDMAN_RATIOS),
         **_tested(friedman),
         "p_adjusted": friedman.p,
         "effect": kendalls_w(friedman, len(ratios)),
@@ -207,17 +199,17 @@ def _rank_rows(ratios: tuple[float, ...], levels: Floats, unit: str) -> Iterator
     ranks = block_ranks(levels).mean(axis=0)
     for ratio, rank in zip(ratios, ranks, strict=True):
         yield {
-            **_asked(RANK, "rank of the accuracy among ratios, 1 is the lowest", "none", ratio),
+            **_asked(Family.RANK, "rank of the accuracy among ratios, 1 is the lowest", Test.NONE, ratio),
             "effect": rank,
             "expected": (len(ratios) + 1) / 2,
             "n": friedman.n,
             "method": "count",
         }
-    pages = {"rises": page_trend(levels), "falls": page_trend(levels[:, ::-1])}
+    pages = (("rises", Test.PAGE_RISES, levels), ("falls", Test.PAGE_FALLS, levels[:, ::-1]))
     yield from _adjusted(
         [
-            {**_asked(TREND, f"accuracy {way} with the ratio", f"Page's L: {way}, one-sided"), **_tested(result)}
-            for way, result in pages.items()
+            {**_asked(Family.TREND, f"accuracy {way} with the ratio", test), **_tested(page_trend(values))}
+            for way, test, values in pages
         ]
     )
 
@@ -226,14 +218,17 @@ def _best_rows(values: Floats, numbers: Numbers, alpha: float) -> Iterator[dict[
     k = values.shape[1] - 1
     gains = np.round(best_gain(values), 9) if len(values) else np.empty((0, k + 1))
     questions = {
-        BEST: (f"gain of the best of {k} ratios exceeds that of exchangeable labels", gains),
-        BEST_WINS: (f"share of cells that the best of {k} ratios wins exceeds that share", (gains > 0).astype(float)),
+        Family.BEST: (f"gain of the best of {k} ratios exceeds that of exchangeable labels", gains),
+        Family.BEST_WINS: (
+            f"share of cells that the best of {k} ratios wins exceeds that share",
+            (gains > 0).astype(float),
+        ),
     }
     for family, (question, scores) in questions.items():
         found = relabel(scores, numbers)
         spread = mean_difference(unit_means(scores[:, 0], numbers), level=1 - alpha)
         yield {
-            **_asked(family, question, "relabelling, one-sided"),
+            **_asked(family, question, Test.RELABELLING),
             **_tested(found.result),
             "p_adjusted": found.result.p,
             "effect": found.observed,
@@ -250,9 +245,15 @@ def _slope_rows(cells: CompressionCells, numbers: Numbers, alpha: float) -> list
     question = "difference from compression 0 changes with sparsity, per 0.1"
     rows = []
     for ratio, difference in zip(cells.ratios[1:], cells.differences().T, strict=True):
-        rows.append(_difference_row(SLOPE, question, ratio, _slopes(sparsity, difference, cells.block, numbers), alpha))
+        rows.append(
+            _difference_row(
+                Family.GAIN_SLOPE, question, ratio, _slopes(sparsity, difference, cells.block, numbers), alpha
+            )
+        )
     mean = np.where(cells.complete(), cells.differences().mean(axis=1), np.nan)
-    overall = _difference_row(SLOPE, question, math.nan, _slopes(sparsity, mean, cells.block, numbers), alpha)
+    overall = _difference_row(
+        Family.GAIN_SLOPE, question, math.nan, _slopes(sparsity, mean, cells.block, numbers), alpha
+    )
     return [*_adjusted(rows), overall]
 
 
@@ -276,7 +277,7 @@ def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "p_adjusted": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
-def _asked(family: str, question: str, test: str, ratio: float = math.nan) -> dict[str, Any]:
+def _asked(family: Family, question: str, test: Test, ratio: float = math.nan) -> dict[str, Any]:
     return {"family": family, "question": question, "test": test, "ratio": ratio}
 
 

@@ -5,92 +5,95 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from burden_analysis.compression.outcome import way, winning
-from burden_analysis.compression.ratio_tests import BEST, BEST_WINS, EQUIVALENT, OVERALL, RATIO, SLOPE, TREND
-from burden_analysis.results.families import smallest_adjusted
-from burden_analysis.results.words import counted, family, left_out, p_in_words
+from burden_analysis.compression.judgement import way
+from burden_analysis.results.families import Family, of_family, smallest_adjusted
+from burden_analysis.results.judgement import Judgement, Reason
+from burden_analysis.results.words import counted, left_out, p_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from burden_analysis.compression.result import CompressionEffect
+    from burden_analysis.compression.cells import CompressionCells
 
 _NAMED = 5  # unstable blocks that are named; the others are counted
 
 
-def prose(effect: CompressionEffect) -> str:
+def verdict(cells: CompressionCells, table: pd.DataFrame, judged: Judgement, margin: float, alpha: float) -> str:
     """Write the verdict of a compression effect.
 
     Parameters
     ----------
-    effect : CompressionEffect
-        Its table, outcome and settings.
+    cells : CompressionCells
+        The accuracies.
+    table : pandas.DataFrame
+        Their tests.
+    judged : Judgement
+        The answer.
+    margin : float
+        Of the equivalence tests, in percentage points.
+    alpha : float
+        Level of every family.
 
     Returns
     -------
     str
         One paragraph.
     """
-    sentences = [_claim(effect), _reason(effect)]
-    for scope in effect.table["scope"].unique():
-        sentences += _scope(effect, scope)
-    sentences += [_unstable(effect), left_out(effect.excluded)]
-    return f"{effect.outcome.value.capitalize()}: {' '.join(s for s in sentences if s)}"
+    sentences = [_claim(cells, alpha), _reason(judged, table)]
+    for scope, tests in table.groupby("scope", sort=False):
+        sentences += _scope(str(scope), tests, cells.unit, margin, alpha)
+    sentences += [_unstable(cells), left_out(cells.excluded)]
+    return f"{judged.outcome.words.capitalize()}: {' '.join(s for s in sentences if s)}"
 
 
-def _claim(effect: CompressionEffect) -> str:
-    seeds = {0: "one seed, which is not named", 1: "one seed"}.get(len(effect.seeds), f"{len(effect.seeds)} seeds")
-    unit = f"the {effect.unit}" + (
-        f" ({' × '.join(effect.blocks)})" if effect.unit == "block" and effect.blocks else ""
-    )
+def _claim(cells: CompressionCells, alpha: float) -> str:
+    seeds = {0: "one seed, which is not named", 1: "one seed"}.get(len(cells.seeds), f"{len(cells.seeds)} seeds")
+    unit = f"the {cells.unit}" + (f" ({' × '.join(cells.blocks)})" if cells.unit == "block" and cells.blocks else "")
     return (
         f"that compressing the input makes sparse networks more accurate (differences from compression 0 in percentage "
-        f"points, with {1 - effect.alpha:.0%} t intervals over the unit, {unit}; cells are counted; exact two-sided "
-        f"Wilcoxon tests over the unit, Holm over {counted(len(effect.ratios), 'ratio')}; {seeds})."
+        f"points, with {1 - alpha:.0%} t intervals over the unit, {unit}; cells are counted; exact two-sided "
+        f"Wilcoxon tests over the unit, Holm over {counted(len(cells.ratios) - 1, 'ratio')}; {seeds})."
     )
 
 
-def _reason(effect: CompressionEffect) -> str:
+def _reason(judged: Judgement, table: pd.DataFrame) -> str:
     """Repeat the rule that gave the outcome, and where it holds."""
-    scopes = [str(scope) for scope in effect.table["scope"].unique()]
-    where = f"in {' and in '.join(scopes)}"
-    outcome = effect.outcome.value
-    if outcome == "contradicted":
+    where = f"in {' and in '.join(table['scope'].unique())}"
+    if judged.reason is Reason.AGAINST:
         return (
             f"Over all ratios together accuracy is significantly lower {where}, and no ratio is significantly higher."
         )
-    won = ", ".join(f"{ratio:g}" for ratio in winning(effect.table, effect.unit, effect.alpha))
-    if won:
+    if judged.reason is Reason.SIGNIFICANT:
+        won = ", ".join(f"{ratio:g}" for ratio in sorted(judged.rows["ratio"].unique()))
         return f"Significantly higher, and winning more than half of the cells, {where}: ratio {won}."
     return f"No ratio is significantly higher and wins more than half of the cells {where}."
 
 
-def _scope(effect: CompressionEffect, scope: str) -> list[str]:
-    judged = _rows(effect, scope, effect.unit)
-    cells = _rows(effect, scope, "cell")
-    units = family(judged, RATIO)
-    n = f"{counted(units['n'].max(), effect.unit)}, {counted(family(cells, RATIO)['n'].max(), 'cell')}"
-    sentences = [f"{scope.capitalize()} ({n}): {_ratios(effect, units, family(cells, RATIO))}."]
+def _scope(scope: str, tests: pd.DataFrame, unit: str, margin: float, alpha: float) -> list[str]:
+    judged, cells = (tests[tests["unit"] == level] for level in (unit, "cell"))
+    units, counts = of_family(judged, Family.RATIO), of_family(cells, Family.RATIO)
+    n = f"{counted(units['n'].max(), unit)}, {counted(counts['n'].max(), 'cell')}"
+    sentences = [f"{scope.capitalize()} ({n}): {_ratios(units, counts, alpha)}."]
     if judged["n"].max() == 1:
-        return [*sentences, f"No inference is possible with one {effect.unit}.", _best(cells, cells, "cell")]
+        return [*sentences, f"No inference is possible with one {unit}.", _best(cells, cells, "cell")]
     return [
         *sentences,
-        _reach(effect, units),
-        _overall(effect, family(judged, OVERALL)),
-        _best(judged, cells, effect.unit),
-        _equivalence(effect, family(judged, EQUIVALENT)),
-        _trends(effect, judged),
+        _reach(units, unit, alpha),
+        _overall(of_family(judged, Family.OVERALL), alpha),
+        _best(judged, cells, unit),
+        _equivalence(of_family(judged, Family.WITHIN), margin, alpha),
+        _trends(judged, alpha),
     ]
 
 
-def _ratios(effect: CompressionEffect, units: pd.DataFrame, cells: pd.DataFrame) -> str:
+def _ratios(units: pd.DataFrame, cells: pd.DataFrame, alpha: float) -> str:
     told = []
     for (_, unit), (_, cell) in zip(units.iterrows(), cells.iterrows(), strict=True):
         if not unit["n"]:
             told.append(f"ratio {unit['ratio']:g}: no cell")
             continue
         counts = f"{cell['wins']:.0f} won, {cell['ties']:.0f} tied, {cell['losses']:.0f} lost"
-        told.append(f"ratio {unit['ratio']:g}: {counts}, {_effect(unit)}, {_significance(unit, effect.alpha)}")
+        told.append(f"ratio {unit['ratio']:g}: {counts}, {_effect(unit)}, {_significance(unit, alpha)}")
     return "; ".join(told)
 
 
@@ -103,32 +106,32 @@ def _significance(row: pd.Series[Any], alpha: float, *, adjusted: bool = True) -
     return f"significantly {({1: 'higher', -1: 'lower', 0: 'different'})[way(row, alpha)]} ({told})"
 
 
-def _reach(effect: CompressionEffect, units: pd.DataFrame) -> str:
+def _reach(units: pd.DataFrame, unit: str, alpha: float) -> str:
     smallest = smallest_adjusted(units)
-    short = units[smallest > effect.alpha]
+    short = units[smallest > alpha]
     if len(short) == len(units):
-        n = counted(units["n"].max(), effect.unit)
-        return f"{n} cannot reach {effect.alpha:g}: the smallest adjusted p is {smallest.min():.2g}."
+        n = counted(units["n"].max(), unit)
+        return f"{n} cannot reach {alpha:g}: the smallest adjusted p is {smallest.min():.2g}."
     told = [
-        f"Ratio {row['ratio']:g} cannot reach {effect.alpha:g} with {counted(row['n'], effect.unit)}."
-        for _, row in short.iterrows()
+        f"Ratio {row['ratio']:g} cannot reach {alpha:g} with {counted(row['n'], unit)}." for _, row in short.iterrows()
     ]
-    missed = units[(units["p_adjusted"] > effect.alpha) & units["detectable"].notna()]
+    missed = units[(units["p_adjusted"] > alpha) & units["detectable"].notna()]
     if not missed.empty:
         listed = ", ".join(f"{row['detectable']:.2g} at {row['ratio']:g}" for _, row in missed.iterrows())
         told.append(f"A paired t test had 80 % power for {listed}.")
     return " ".join(told)
 
 
-def _overall(effect: CompressionEffect, rows: pd.DataFrame) -> str:
+def _overall(rows: pd.DataFrame, alpha: float) -> str:
     if rows["n"].isna().all() or not rows["n"].max():
         return ""
     row = rows.iloc[0]
-    return f"Mean over ratios: {_effect(row)}, {_significance(row, effect.alpha, adjusted=False)}."
+    return f"Mean over ratios: {_effect(row)}, {_significance(row, alpha, adjusted=False)}."
 
 
 def _best(judged: pd.DataFrame, cells: pd.DataFrame, unit: str) -> str:
-    gain, wins, counts = family(judged, BEST), family(cells, BEST_WINS), family(cells, BEST)
+    gain, counts = (of_family(tests, Family.BEST) for tests in (judged, cells))
+    wins = of_family(cells, Family.BEST_WINS)
     if gain.empty or not gain["n"].max():
         return "No cell has every ratio: the best ratio is not judged."
     g, w, c = gain.iloc[0], wins.iloc[0], counts.iloc[0]
@@ -142,16 +145,16 @@ def _best(judged: pd.DataFrame, cells: pd.DataFrame, unit: str) -> str:
     )
 
 
-def _equivalence(effect: CompressionEffect, rows: pd.DataFrame) -> str:
-    within = [f"{row['ratio']:g}" for _, row in rows.iterrows() if row["p_adjusted"] <= effect.alpha]
+def _equivalence(rows: pd.DataFrame, margin: float, alpha: float) -> str:
+    within = [f"{row['ratio']:g}" for _, row in rows.iterrows() if row["p_adjusted"] <= alpha]
     if not within:
         return ""
-    return f"Within ±{effect.margin:g} points of compression 0 (TOST, Holm): ratio {', '.join(within)}."
+    return f"Within ±{margin:g} points of compression 0 (TOST, Holm): ratio {', '.join(within)}."
 
 
-def _trends(effect: CompressionEffect, judged: pd.DataFrame) -> str:
-    trends, slopes = family(judged, TREND), family(judged, SLOPE)
-    found = [row["question"] for _, row in trends.iterrows() if row["p_adjusted"] <= effect.alpha]
+def _trends(judged: pd.DataFrame, alpha: float) -> str:
+    trends, slopes = of_family(judged, Family.TREND), of_family(judged, Family.GAIN_SLOPE)
+    found = [row["question"] for _, row in trends.iterrows() if row["p_adjusted"] <= alpha]
     told = []
     if not trends.empty:
         listed = found[0] if found else "no trend of accuracy over the ratios"
@@ -161,24 +164,21 @@ def _trends(effect: CompressionEffect, judged: pd.DataFrame) -> str:
         row = overall.iloc[0]
         told.append(
             f"per 0.1 of sparsity the mean difference changes by {_effect(row)}, "
-            f"{'significant' if row['p'] <= effect.alpha else 'not significant'} ({_p(row['p'])})"
+            f"{'significant' if row['p'] <= alpha else 'not significant'} ({_p(row['p'])})"
         )
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _unstable(effect: CompressionEffect) -> str:
-    if not effect.unstable:
+def _unstable(cells: CompressionCells) -> str:
+    unstable = cells.unstable_names
+    if not unstable:
         return "No block is unstable."
     return (
-        f"Unstable, over 10 times the median block's variance between ratios and {effect.unstable_share:.0%} of all of "
-        f"it: {'; '.join(effect.unstable[:_NAMED])}"
-        f"{f' and {len(effect.unstable) - _NAMED} more' if len(effect.unstable) > _NAMED else ''}."
+        f"Unstable, over 10 times the median block's variance between ratios and {cells.unstable_share:.0%} of all of "
+        f"it: {'; '.join(unstable[:_NAMED])}"
+        f"{f' and {len(unstable) - _NAMED} more' if len(unstable) > _NAMED else ''}."
     )
-
-
-def _rows(effect: CompressionEffect, scope: str, unit: str) -> pd.DataFrame:
-    return effect.table[(effect.table["scope"] == scope) & (effect.table["unit"] == unit)]
 
 
 def _effect(row: pd.Series[Any]) -> str:

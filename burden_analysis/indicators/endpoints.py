@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from burden_analysis.definitions import SCALES
 from burden_analysis.indicators.series import INDICATORS, recorded, series
 from recorders.contract import InputError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SCALES = ("log", "raw")
 
 
 def endpoint(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: str = "log") -> xr.DataArray:
@@ -45,12 +44,19 @@ def endpoint(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: st
     InputError
         Unknown indicator or scale, `window` outside (0, 1], or values on a log scale that are not positive.
     """
-    if not 0 < window <= 1:
-        raise InputError(f"window {window} is not a share of the records: choose one in (0, 1]")
+    check_endpoint(window, scale)
     found = _measured(dataset, indicator, scale)
     (mean,) = _means(dataset, found, [found.to_come < found.share(window)])
     what = f"mean of {found.label} over the last {window:.0%} of {found.moments}"
     return _per_run(dataset, mean, indicator, what)
+
+
+def check_endpoint(window: float, scale: str) -> None:
+    """Refuse a window that is no share of the records, and an unknown scale."""
+    if not 0 < window <= 1:
+        raise InputError(f"window {window} is not a share of the records: choose one in (0, 1]")
+    if scale not in SCALES:
+        raise unknown_name("scale", scale, SCALES)
 
 
 def late_change(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: str = "log") -> xr.DataArray:
@@ -76,6 +82,7 @@ def late_change(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale:
     """
     if not 0 < window <= 0.5:
         raise InputError(f"window {window:g} leaves no window before it: choose one in (0, 0.5]")
+    check_endpoint(window, scale)
     found = _measured(dataset, indicator, scale)
     each = np.minimum(found.share(window), found.here.sum(axis=1, keepdims=True) // 2)
     last, before = found.to_come < each, (found.to_come >= each) & (found.to_come < 2 * each)
@@ -110,8 +117,6 @@ class _Measured:
 
 
 def _measured(dataset: xr.Dataset, indicator: str, scale: str) -> _Measured:
-    if scale not in SCALES:
-        raise unknown_name("scale", scale, SCALES)
     values = series(dataset, indicator)
     of_probe = "update" in values.dims
     moments = values if of_probe else recorded(dataset, "interval_steps").transpose("run", "record")

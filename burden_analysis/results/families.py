@@ -1,10 +1,11 @@
-"""The declared families of tests in a comparison's table, and how its effects read."""
+"""The declared families of tests that the rows of tables belong to."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from burden_analysis.results.worded import Worded
 from burden_analysis.statistics import holm
 
 if TYPE_CHECKING:
@@ -12,21 +13,41 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-JOINT = "gate: Page over all sparsities"
-PAGE = "Page per sparsity (Holm)"
-PAIRS = "adjacent pairs in significant sparsities (Holm)"
-FRIEDMAN = "Friedman per sparsity (Holm)"
-AGAINST = "against the claim (Holm)"
-INTERACTION = "strategy × sparsity"
-CONTRASTS = "strategy × sparsity per seed (Holm)"
+
+class Family(Worded):
+    """Which declared family of tests a row belongs to: what it is adjusted with."""
+
+    JOINT = "joint", "gate: Page over all sparsities"
+    PAGE = "page", "Page per sparsity (Holm)"
+    PAIRS = "pairs", "adjacent pairs in significant sparsities (Holm)"
+    FRIEDMAN = "friedman", "Friedman per sparsity (Holm)"
+    AGAINST = "against", "against the claim (Holm)"
+    INTERACTION = "interaction", "strategy × sparsity"
+    CONTRASTS = "contrasts", "strategy × sparsity per seed (Holm)"
+    RISING = "rising", "Page over sparsity (Holm over strategies)"
+    SLOPE = "slope", "slope over sparsity (Holm over strategies)"
+    FALLING = "falling", "against the claim (Holm over strategies)"
+    UNPAIRED_JOINT = "unpaired_joint", "gate: Jonckheere–Terpstra over all sparsities"
+    UNPAIRED_TREND = "unpaired_trend", "Jonckheere–Terpstra per sparsity (Holm)"
+    UNPAIRED_PAIRS = "unpaired_pairs", "adjacent pairs of independent samples in significant sparsities (Holm)"
+    CLOSED = "closed", "not tested (gate closed)"
+    EQUIVALENCE = "equivalence", "equivalence over all sparsities"
+    EQUIVALENCE_EACH = "equivalence_each", "equivalence per sparsity (Holm)"
+    GROWS = "grows", "late growth (both must hold)"
+    SHRINKS = "shrinks", "against late growth (Holm)"
+    DESCRIBED = "described", "late growth per sparsity (described)"
+    RATIO = "ratio", "each ratio"
+    OVERALL = "overall", "all ratios"
+    WITHIN = "within", "equivalence"
+    ANY = "any", "any difference"
+    RANK = "rank", "mean rank"
+    TREND = "trend", "trend over ratios"
+    BEST = "best", "best ratio"
+    BEST_WINS = "best_wins", "best ratio wins"
+    GAIN_SLOPE = "gain_slope", "gain against sparsity"
+
+
 EVERYWHERE = "all sparsities"
-RISING = "Page over sparsity (Holm over strategies)"
-SLOPE = "slope over sparsity (Holm over strategies)"
-FALLING = "against the claim (Holm over strategies)"
-UNPAIRED_JOINT = "gate: Jonckheere–Terpstra over all sparsities"
-UNPAIRED_TREND = "Jonckheere–Terpstra per sparsity (Holm)"
-UNPAIRED_PAIRS = "adjacent pairs of independent samples in significant sparsities (Holm)"
-CLOSED = "not tested (gate closed)"
 
 
 def at_sparsity(sparsity: float) -> str:
@@ -34,9 +55,14 @@ def at_sparsity(sparsity: float) -> str:
     return f"sparsity {sparsity:g}"
 
 
-def gated(family: str, p_adjusted: float) -> str:
+def gated(family: Family, p_adjusted: float) -> Family:
     """Name the family of a test, or say that its gate was closed: it then has no adjusted p."""
-    return CLOSED if math.isnan(p_adjusted) else family
+    return Family.CLOSED if math.isnan(p_adjusted) else family
+
+
+def of_family(table: pd.DataFrame, *families: Family) -> pd.DataFrame:
+    """Rows of declared families."""
+    return table[table["family"].isin(families)]
 
 
 def smallest_adjusted(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -53,56 +79,3 @@ def smallest_adjusted(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         Never above the ``p_adjusted`` that was found, since Holm's adjustment rises with every p. NaN where not made.
     """
     return holm(rows["attainable_p"].where(rows["p"].notna()))
-
-
-def reversed_pairs(table: pd.DataFrame, neutral: float) -> list[str]:
-    """Name the adjacent pairs whose estimate over all sparsities points against the claim.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `strategy_rows` or `unpaired_rows`.
-    neutral : float
-        The effect of no difference: `no_effect` of the scale, 0 for Cliff's δ.
-
-    Returns
-    -------
-    list of str
-        Such as ``"random < optimal"``.
-    """
-    against = table[table["family"] == AGAINST]
-    return [str(q) for q in against.loc[against["effect"] < neutral, "question"]]
-
-
-def no_effect(scale: str) -> float:
-    """Effect of no difference.
-
-    Parameters
-    ----------
-    scale : {"log", "raw"}
-        Whether effects are ratios or differences.
-
-    Returns
-    -------
-    float
-        1 or 0.
-    """
-    return 1.0 if scale == "log" else 0.0
-
-
-def pair_name(first: str, second: str, scale: str) -> str:
-    """Name the contrast of an adjacent pair.
-
-    Parameters
-    ----------
-    first, second : str
-        Strategies; the claim has `first` lower.
-    scale : {"log", "raw"}
-        Whether it is a ratio or a difference.
-
-    Returns
-    -------
-    str
-        ``"second / first"`` or ``"second − first"``: above no effect in the claimed direction.
-    """
-    return f"{second} {'/' if scale == 'log' else '−'} {first}"

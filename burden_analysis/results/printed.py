@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from burden_analysis.results.families import Family
+from burden_analysis.results.outcome import Outcome
+from burden_analysis.results.tests import Test
 from burden_analysis.results.words import MISSING, number
+from burden_analysis.results.written import plain, to_json
 
 _WORDS = {
     "p_adjusted": "adjusted p",
@@ -39,7 +42,10 @@ _LATEX = {
 _LATEX_NUMBERS = {MISSING: "{--}", "∞": "{$\\infty$}", "−∞": "{$-\\infty$}"}
 
 
-class Printed(ABC):
+_NAMES = {"family": Family, "test": Test, "outcome": Outcome}
+
+
+class Printed:
     """A result with a table and a verdict, printable in every common form."""
 
     if TYPE_CHECKING:
@@ -48,10 +54,9 @@ class Printed(ABC):
         def table(self) -> pd.DataFrame:
             """One row per test."""
 
-    @property
-    @abstractmethod
-    def verdict(self) -> str:
-        """The result in words, made from the numbers of the table."""
+        @property
+        def verdict(self) -> str:
+            """The result in words, made from the numbers of the table."""
 
     def to_csv(self) -> str:
         """Print the table as CSV, at full precision; as `tables.to_csv`."""
@@ -65,9 +70,24 @@ class Printed(ABC):
         """Print the table as LaTeX (booktabs, siunitx); as `tables.to_latex`."""
         return to_latex(self.table, caption=caption, label=label)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as what strict JSON can hold; as `written.plain`."""
+        content: dict[str, Any] = plain(self)
+        return content
+
+    def to_json(self) -> str:
+        """Write everything as strict JSON; NaN and infinite numbers are null."""
+        return to_json(self.to_dict())
+
     def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, na_rep="", float_format="{:.3g}".format)
+        table = in_words(self.table).to_html(index=False, na_rep="", float_format="{:.3g}".format)
         return f"<p>{html.escape(self.verdict)}</p>\n{table}"
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table the words that readers see in place of the names of families, tests and outcomes."""
+    words = {name: {str(member): member.words for member in kind} for name, kind in _NAMES.items() if name in table}
+    return table.assign(**{name: table[name].map(lambda v, to=to: to.get(v, v)) for name, to in words.items()})
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -83,7 +103,7 @@ def to_csv(table: pd.DataFrame) -> str:
     str
         The CSV text.
     """
-    return table.to_csv(index=False, lineterminator="\n")
+    return in_words(table).to_csv(index=False, lineterminator="\n")
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -99,6 +119,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     str
         The Markdown text.
     """
+    table = in_words(table)
     rule = ["---:" if pd.api.types.is_numeric_dtype(table[name]) else ":---" for name in table.columns]
     rows = ([cell(value) for value in row] for row in table.itertuples(index=False))
     lines = [[heading(str(name)) for name in table.columns], rule, *rows]
@@ -120,6 +141,7 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
     str
         The LaTeX text.
     """
+    table = in_words(table)
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
     printed = pd.DataFrame(
         {

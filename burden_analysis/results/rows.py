@@ -10,6 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from burden_analysis.results.families import Family
+    from burden_analysis.results.tests import Test
     from burden_analysis.statistics import Estimate, PermutationResult
 
 COLUMNS = (
@@ -31,6 +33,7 @@ COLUMNS = (
 )
 """Columns of `Comparison.table`.
 
+`family` and `test` hold the names of `Family` and `Test`, what is printed their words.
 `p` is unadjusted; where `p_adjusted` is NaN it only describes. `effect` with its interval is a ratio of geometric
 means (log scale) or a mean difference (raw scale), for Friedman's test Kendall's W, for independent samples Cliff's δ.
 `n` counts seeds, `excluded` the blocks of a seed left out for a missing run. `attainable_p` is the smallest p that n
@@ -42,8 +45,8 @@ it was sampled. `detectable` is the effect a t test at the same alpha would see 
 def make_row(
     question: str,
     scope: str,
-    test: str,
-    family: str,
+    test: Test,
+    family: Family,
     result: PermutationResult | None = None,
     estimate: Estimate | None = None,
     values: Mapping[str, Any] | None = None,
@@ -52,8 +55,12 @@ def make_row(
 
     Parameters
     ----------
-    question, scope, test, family : str
-        What is asked, where, by which test, and in which family it is adjusted.
+    question, scope : str
+        What is asked, and where.
+    test : Test
+        By which test.
+    family : Family
+        In which family it is adjusted.
     result : PermutationResult, optional
         Fills statistic, p, n, attainable_p, excluded and method.
     estimate : Estimate, optional
@@ -91,8 +98,3 @@ def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         With the columns `COLUMNS`.
     """
     return pd.DataFrame(list(rows), columns=list(COLUMNS))
-
-
-def finite(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Make a row strict JSON: what is not finite becomes None."""
-    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

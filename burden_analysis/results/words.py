@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from burden_analysis.results.tests import Test
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,9 +33,13 @@ def effect_in_words(row: pd.Series[Any]) -> str:
     return f"{row['effect']:.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]"
 
 
-def family(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows of one declared family."""
-    return table[table["family"] == name]
+def against_in_words(rows: pd.DataFrame, *, tests: bool = True) -> str:
+    """List the tests that contradict a claim."""
+    told = []
+    for _, row in rows.iterrows():
+        test = f", {Test(row['test']).words}" if tests else ""
+        told.append(f"{row['question']} (adjusted {p_in_words(row['p_adjusted'])}{test})")
+    return f"Significant against it after Holm: {', '.join(told)}."
 
 
 def counted(n: float, noun: str, plural: str = "") -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from burden_analysis.claims.robustness import NOT_JUDGED
-from reports.pages.page import tests_table, tone
+from burden_analysis.comparison.result import Comparison
+from reports.pages.page import tests_table
 from reports.pages.sensitivity import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from burden_analysis import Claims, Comparison
+    from burden_analysis import Claims
     from burden_analysis.claims.check import Claim
     from reports.tables.table import Table
 
@@ -77,7 +74,7 @@ def claim_facts(claims: Claims | None) -> dict[str, Any]:
     dict
         By name of the claim.
     """
-    facts: dict[str, Any] = json.loads(claims.to_json()) if claims else {}
+    facts = claims.to_dict() if claims else {}
     for fact in facts.values():
         fact["evidence"].pop("robustness", None)
         fact["evidence"].get("headline", {}).pop("differences", None)
@@ -89,8 +86,7 @@ def _block(claim: Claim, comparisons: Sequence[Comparison]) -> dict[str, Any]:
     return {
         "name": claim.name,
         "heading": f"Claim {claim.name}" if source == _OWN else f"Claim {claim.name}, about the published tables",
-        "outcome": NOT_JUDGED if claim.outcome is None else claim.outcome.value,
-        "tone": "open" if claim.outcome is None else tone(claim.outcome),
+        "outcome": claim.outcome,
         "summary": claim.summary,
         "source": "" if source == _OWN else f"Judged on the {source}, not on the runs of this study.",
         "tested": claim.tested,
@@ -111,19 +107,17 @@ def _links(claim: Claim, comparisons: Sequence[Comparison]) -> list[dict[str, st
 
 def _compared(claim: Claim, comparisons: Sequence[Comparison]) -> int | None:
     """Which comparison of the report is the claim's own, counted from 1."""
-    asked = claim.evidence["headline"]
-    names = ("by", "indicator", "window", "scale", "alpha", "order")
+    own = claim.evidence["headline"]
     for number, comparison in enumerate(comparisons, start=1):
-        found = {name: getattr(comparison, name) for name in names} | {"order": list(comparison.order)}
-        if all(name in asked and asked[name] == found[name] for name in names):
+        if isinstance(own, Comparison) and (own.by, own.question) == (comparison.by, comparison.question):
             return number
     return None
 
 
 def _tests(claim: Claim) -> Table:
     headline = claim.evidence["headline"]
-    table = pd.DataFrame(headline["table"])
+    table = headline.table
     if "unit" not in table:
-        return tests_table(table, f"Every test of {claim.name}, {headline['indicator']}")
-    judged = table[table["unit"] == headline["unit"]].drop(columns="unit")
-    return tests_table(judged, f"Every test of {claim.name} over {headline['unit']}s, {claim.evidence['source']}")
+        return tests_table(table, f"Every test of {claim.name}, {headline.indicator}")
+    judged = table[table["unit"] == headline.unit].drop(columns="unit")
+    return tests_table(judged, f"Every test of {claim.name} over {headline.unit}s, {claim.evidence['source']}")

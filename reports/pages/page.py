@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from burden_analysis.results.printed import in_words
 from burden_analysis.results.words import number
+from burden_analysis.results.written import to_json
 from reports.drawing.style import SINGLE, inches
 from reports.files import write_whole
 from reports.tables.table import Table, as_text, cell
@@ -35,7 +34,7 @@ def write_page(template: str, context: Mapping[str, Any], facts: Mapping[str, An
     context : mapping
         What the template shows.
     facts : mapping
-        What the twin holds; NaN becomes null.
+        What the twin holds, as `burden_analysis.results.written.plain` reduces it; NaN becomes null.
     folder : Path
         Created when missing.
 
@@ -44,7 +43,7 @@ def write_page(template: str, context: Mapping[str, Any], facts: Mapping[str, An
     Path
         The HTML file.
     """
-    write_whole(folder / "report.json", json.dumps(plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    write_whole(folder / "report.json", to_json(facts, indent=2) + "\n")
     templates = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -86,7 +85,7 @@ def tests_table(tests: pd.DataFrame, caption: str) -> Table:
     Table
         One row per test.
     """
-    table = tests.copy()
+    table = in_words(tests)
     table["test"] = table["test"] + " (" + table.pop("method") + ")"
     intervals = zip(table["effect"], table.pop("ci_low"), table.pop("ci_high"), strict=True)
     table["effect"] = [
@@ -94,24 +93,6 @@ def tests_table(tests: pd.DataFrame, caption: str) -> Table:
         for effect, low, high in intervals
     ]
     return as_text(table, caption)
-
-
-def tone(outcome: object) -> str:
-    """Class of an outcome's colour; the words are always printed beside it."""
-    return str(outcome).split(" ", 1)[0]
-
-
-def plain(value: Any) -> Any:
-    """Reduce a value to what strict JSON can hold: NaN and infinities become null, the rest text."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def inline(svg: str, name: str, title: str, description: str) -> str:

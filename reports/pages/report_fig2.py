@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from reports.figures.burden.words import STATIC, UNPROBED
 from reports.figures.fig2.figure import figure2
 from reports.figures.words import words
 from reports.pages.claims import claim_blocks, claim_facts, claim_tests
-from reports.pages.page import figure_facts, figure_parts, tests_table, tone, write_page
+from reports.pages.page import figure_facts, figure_parts, tests_table, write_page
 from reports.pages.sensitivity import sensitivity_facts, sensitivity_matrices
 from reports.tables.burden import burden_table
 from reports.tables.provenance import provenance
@@ -96,7 +95,7 @@ def write_report(
         "summary": context["summary"],
         "claims": claim_facts(claims),
         "sensitivity": sensitivity_facts(claims),
-        "comparisons": [json.loads(comparison.to_json()) for comparison in comparisons],
+        "comparisons": list(comparisons),
         "figures": figure_facts(shown),
         "burden": {
             "figures": figure_facts(more),
@@ -140,16 +139,15 @@ def _subject(comparison: Comparison) -> str:
 
 
 def _outcomes(comparisons: Sequence[Comparison]) -> Table:
-    rows = tuple((c.indicator, _across(c), str(c.outcome), str(len(c.seeds))) for c in comparisons)
+    rows = tuple((c.indicator, _across(c), c.outcome.words, str(len(c.seeds))) for c in comparisons)
     columns = ("indicator", "across", "outcome", "seeds")
     return Table("Outcome of every comparison", columns, rows, (False, False, False, True))
 
 
-def _verdict(comparison: Comparison) -> dict[str, str]:
+def _verdict(comparison: Comparison) -> dict[str, Any]:
     return {
         "subject": capitalised(_subject(comparison)),
-        "outcome": str(comparison.outcome),
-        "tone": tone(comparison.outcome),
+        "outcome": comparison.outcome,
         "verdict": comparison.verdict,
         "terms": f"Indicator {comparison.indicator}; α = {number(comparison.alpha)}.",
     }

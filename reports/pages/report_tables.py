@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burden_analysis.compression.ratio_tests import OVERALL, RATIO
 from burden_analysis.compression.relative_indicators import compression_indicators
+from burden_analysis.results.families import Family, of_family
+from burden_analysis.results.outcome import Outcome
 from burden_analysis.results.words import MISSING, counted, listing, number, span
 from recorders.contract import InputError
 from reports.figures.accuracy_curves import accuracy_curves
 from reports.figures.compression.figure import compression_figure
 from reports.figures.words import words
 from reports.files import write_whole
-from reports.pages.page import figure_facts, figure_parts, tests_table, tone, write_page
+from reports.pages.page import figure_facts, figure_parts, tests_table, write_page
 from reports.tables.accuracies import AccuracyTable, accuracy_tables, difference_table
 from reports.tables.merging import merging_table
 from reports.tables.provenance import joint_provenance
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _CLAIM = "compressing the input makes sparse networks more accurate (C3)"
 _OWN, _PUBLISHED = "This study", "The 800 published accuracies"
-_NOT_JUDGED = "not judged"
 
 
 def write_tables_report(
@@ -101,9 +100,9 @@ def write_tables_report(
     facts = {
         "title": context["title"],
         "summary": context["summary"],
-        "effect": json.loads(study.effect.to_json()) if study.effect else None,
+        "effect": study.effect,
         "not_judged": study.reason,
-        "published": {"outcome": str(study.published.outcome), "verdict": study.published.verdict},
+        "published": {"outcome": study.published.outcome, "verdict": study.published.verdict},
         "notes": notes,
         "figures": figure_facts([figure for _, figure in figures]),
         "accuracies": [] if study.table is None else study.table.to_dict("records"),
@@ -166,7 +165,7 @@ def _outcomes(study: CompressionStudy) -> Table:
     if study.effect is not None:
         rows.insert(0, _outcome(_OWN, study.effect))
     else:
-        rows.insert(0, (_OWN, _NOT_JUDGED, *[MISSING] * (len(columns) - 2)))
+        rows.insert(0, (_OWN, Outcome.NOT_JUDGED.words, *[MISSING] * (len(columns) - 2)))
     caption = (
         "Whether compression makes sparse networks more accurate, all blocks: differences from compression 0 with "
         "interval and exact two-sided Wilcoxon test over the samples that are judged"
@@ -176,39 +175,37 @@ def _outcomes(study: CompressionStudy) -> Table:
 
 def _outcome(whose: str, effect: CompressionEffect) -> tuple[str, ...]:
     every = effect.table[effect.table["scope"] == effect.table["scope"].iloc[0]]
-    cells = every[(every["unit"] == "cell") & (every["family"] == RATIO)]
+    cells = of_family(every[every["unit"] == "cell"], Family.RATIO)
     counts = " / ".join(number(cells[name].sum()) for name in ("wins", "ties", "losses"))
-    row = every[(every["unit"] == effect.unit) & (every["family"] == OVERALL)].iloc[0]
+    row = of_family(every[every["unit"] == effect.unit], Family.OVERALL).iloc[0]
     interval = "" if np.isnan(row["ci_low"]) else f" [{_signed(row['ci_low'])}, {_signed(row['ci_high'])}]"
     samples = counted(int(row["n"]), effect.unit)
-    return whose, str(effect.outcome), counts, f"{_signed(row['effect'])}{interval}", number(row["p"]), samples
+    return whose, effect.outcome.words, counts, f"{_signed(row['effect'])}{interval}", number(row["p"]), samples
 
 
 def _signed(value: float) -> str:
     return MISSING if np.isnan(value) else f"{value:+.2f}".replace("-", "−")
 
 
-def _verdicts(study: CompressionStudy) -> list[dict[str, str]]:
+def _verdicts(study: CompressionStudy) -> list[dict[str, Any]]:
     own = _verdict(_OWN, study.effect) if study.effect else _unjudged(_OWN, study.reason)
     return [{**own, "folded": ""}, {**_verdict(_PUBLISHED, study.published), "folded": "The published verdict in full"}]
 
 
-def _verdict(whose: str, effect: CompressionEffect) -> dict[str, str]:
+def _verdict(whose: str, effect: CompressionEffect) -> dict[str, Any]:
     return {
         "subject": f"{whose}: {_CLAIM}",
-        "outcome": str(effect.outcome),
-        "tone": tone(effect.outcome),
+        "outcome": effect.outcome,
         "verdict": effect.verdict,
         "terms": f"Unit: {effect.unit}; margin of equivalence ±{number(effect.margin)} points; "
         f"α = {number(effect.alpha)}.",
     }
 
 
-def _unjudged(whose: str, reason: str) -> dict[str, str]:
+def _unjudged(whose: str, reason: str) -> dict[str, Any]:
     return {
         "subject": f"{whose}: {_CLAIM}",
-        "outcome": _NOT_JUDGED,
-        "tone": "open",
+        "outcome": Outcome.NOT_JUDGED,
         "verdict": f"Not judged: {reason}.",
         "terms": "Whatever was recorded is shown below.",
     }

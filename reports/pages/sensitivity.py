@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from burden_analysis.claims.robustness import NOT_JUDGED, WHOLE
+from burden_analysis.claims.robustness import WHOLE
+from burden_analysis.results.outcome import Outcome
 from burden_analysis.results.words import capitalised, number
 from reports.figures.words import words
-from reports.pages.page import tone
 
 if TYPE_CHECKING:
     from burden_analysis import Claims
@@ -67,7 +67,7 @@ def sensitivity_facts(claims: Claims | None) -> dict[str, Any]:
         By name of the claim.
     """
     return {
-        claim.name: {"caption": _caption(claim), "table": claim.evidence["robustness"]["table"]}
+        claim.name: {"caption": _caption(claim), "table": claim.evidence["robustness"].table}
         for claim in _varied(claims)
     }
 
@@ -82,7 +82,8 @@ def _varied(claims: Claims | None) -> list[Claim]:
 
 
 def _outcomes(claim: Claim) -> pd.DataFrame:
-    return pd.DataFrame(claim.evidence["robustness"]["table"])
+    table: pd.DataFrame = claim.evidence["robustness"].table
+    return table
 
 
 def _matrix(claim: Claim) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def _matrix(claim: Claim) -> dict[str, Any]:
 
 def _caption(claim: Claim) -> str:
     return (
-        f"{claim.evidence['robustness']['verdict']} In each cell: the outcome with all n seeds, the p of the test for "
+        f"{claim.evidence['robustness'].verdict} In each cell: the outcome with all n seeds, the p of the test for "
         "the claim (a contradiction rests on tests of the opposite), and what leaving out one seed in turn makes of it."
     )
 
@@ -120,18 +121,18 @@ def _window(claim: Claim, share: float) -> str:
 
 def _cell(rows: pd.DataFrame) -> dict[str, Any]:
     whole = rows[rows["dropped"] == WHOLE].iloc[0]
-    outcome = str(whole["outcome"])
-    if outcome == NOT_JUDGED:
-        return {"outcome": outcome, "tone": "open", "lines": [str(whole["reason"])]}
+    outcome = Outcome(whole["outcome"])
+    if outcome is Outcome.NOT_JUDGED:
+        return {"outcome": outcome, "lines": [str(whole["reason"])]}
     lines = [f"p = {number(whole['p'])}, n = {number(whole['n'])}", _without_one(rows, outcome)]
-    return {"outcome": outcome, "tone": tone(outcome), "lines": [line for line in lines if line]}
+    return {"outcome": outcome, "lines": [line for line in lines if line]}
 
 
-def _without_one(rows: pd.DataFrame, outcome: str) -> str:
+def _without_one(rows: pd.DataFrame, outcome: Outcome) -> str:
     """Say how many seeds decide the outcome; nothing where there is only one."""
     others = rows.loc[rows["dropped"] != WHOLE, "outcome"]
     if others.empty:
         return ""
-    changed = Counter(other.partition(" (")[0] for other in others if other != outcome)
+    changed = Counter(Outcome(other).short for other in others if other != outcome)
     told = ", ".join(f"{other} in {count} of {len(others)}" for other, count in changed.items())
     return f"without one seed: {told or 'the same'}"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from burden_analysis.compression.accuracies import SETUP
 from burden_analysis.compression.cells import checked_rows
-from burden_analysis.compression.ratio_tests import RATIO
+from burden_analysis.results.families import Family, of_family
 from burden_analysis.results.printed import escaped, heading, to_csv, to_markdown
 from burden_analysis.results.words import MISSING, counted, listing, number, span
 from recorders.contract import InputError, unknown_name
@@ -182,7 +182,7 @@ def difference_table(effect: CompressionEffect) -> pd.DataFrame:
         One row per scope and ratio: cells won, tied and lost; mean difference in percentage points with its interval
         and Holm-adjusted p over the unit that is judged, and how many units. `save_table` writes it.
     """
-    found = effect.table[effect.table["family"] == RATIO]
+    found = of_family(effect.table, Family.RATIO)
     keys = ["scope", "ratio"]
     cells = found.loc[found["unit"] == "cell", [*keys, "wins", "ties", "losses"]]
     units = found.loc[found["unit"] == effect.unit, [*keys, "effect", "ci_low", "ci_high", "p_adjusted", "n"]]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from burden_analysis.compression.cells import SEED
 from burden_analysis.compression.effect import ALL
-from burden_analysis.compression.ratio_tests import RATIO
+from burden_analysis.results.families import Family, of_family
 from recorders.contract import InputError
 from reports.figures.base import Figure
 from reports.figures.compression.panels import SUMMARY, draw_compression
@@ -100,7 +100,7 @@ def _value(value: object) -> str:
 
 def _means(effect: CompressionEffect) -> pd.DataFrame:
     """Means and intervals of panel (b)."""
-    found = effect.table[(effect.table["family"] == RATIO) & (effect.table["unit"] == effect.unit)]
+    found = of_family(effect.table[effect.table["unit"] == effect.unit], Family.RATIO)
     parts = [
         found[["scope", "ratio"]].assign(panel="b", column="", row="", quantity=quantity, value=found[name])
         for quantity, name in (("mean", "effect"), ("low", "ci_low"), ("high", "ci_high"), ("n", "n"))

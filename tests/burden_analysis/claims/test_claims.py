@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from burden_analysis import check_claims, compare_strategies, late_growth, robustness
-from burden_analysis.claims.late_growth import GROWS, SHRINKS
 from burden_analysis.definitions import GRADIENT_MAGNITUDES, WEIGHT_NORMS
+from burden_analysis.results.families import Family
+from burden_analysis.results.outcome import Outcome
 from recorders.contract import InputError
 from tests.burden_analysis.synthetic import grid
 
@@ -83,18 +84,18 @@ def test_claims_that_are_false_are_contradicted() -> None:
 
 def test_what_cannot_be_judged_says_why() -> None:
     found = check_claims(None, published=False)
-    assert [c.outcome for c in found.claims] == [None] * 3
+    assert [c.outcome for c in found.claims] == ["unjudged"] * 3
     assert all("is not judged: no study was given" in c.sentence for c in found.claims)
-    assert (found.table["outcome"] == "not judged").all()
+    assert (found.table["outcome"] == "unjudged").all()
     two = check_claims(study(grid(5, ("iterative", "optimal")), ordered, growing), published=False)
-    assert two["C1"].outcome is None
+    assert two["C1"].outcome == "unjudged"
     assert "random" in two["C1"].sentence
     assert two["C2"].outcome == "supported"
 
 
 def test_the_published_accuracies_do_not_support_c3() -> None:
     claim = check_claims(published=True)["C3"]
-    assert claim.outcome == "not supported (could have been seen)"
+    assert claim.outcome == "unsupported"
     assert claim.evidence["source"] == "800 published accuracies"
     assert "from 800 published accuracies." in claim.sentence
 
@@ -112,7 +113,7 @@ def test_late_growth_agrees_with_its_definition() -> None:
     found = late_growth(study(runs, ordered, weight))
     logs = np.log10([[weight(r, k) for k in range(RECORDS)] for r in runs])
     growth = (logs[:, 8:].mean(axis=1) - logs[:, 6:8].mean(axis=1)).reshape(2, 2, 6).mean(axis=0)  # strategy, seed
-    grows, more = found.table[found.table["family"] == GROWS].to_dict("records")
+    grows, more = found.table[found.table["family"] == Family.GROWS].to_dict("records")
     assert grows["effect"] == pytest.approx(10 ** growth[0].mean())
     assert more["effect"] == pytest.approx(10 ** (growth[0] - growth[1]).mean())
     for row, d in ((grows, growth[0]), (more, growth[0] - growth[1])):
@@ -120,7 +121,7 @@ def test_late_growth_agrees_with_its_definition() -> None:
         assert row["p"] == pytest.approx(expected)
         interval = stats.ttest_1samp(d, 0).confidence_interval()
         assert (row["ci_low"], row["ci_high"]) == pytest.approx((10**interval.low, 10**interval.high))
-    against = found.table[found.table["family"] == SHRINKS].to_dict("records")
+    against = found.table[found.table["family"] == Family.SHRINKS].to_dict("records")
     assert against[0]["p"] == pytest.approx(stats.ttest_1samp(growth[0], 0, alternative="less").pvalue)
     assert len(found.effects) == 24
     assert json.loads(found.to_json())["outcome"] == found.outcome
@@ -128,7 +129,7 @@ def test_late_growth_agrees_with_its_definition() -> None:
 
 def test_late_growth_needs_both_strategies_paired_and_two_windows() -> None:
     ds = study(grid(4), ordered, growing)
-    assert late_growth(ds).outcome == "undecided (too few seeds)"  # 1/16
+    assert late_growth(ds).outcome == "undecided"  # 1/16
     assert "smallest p that these seeds can reach is 0.062" in late_growth(ds).verdict
     with pytest.raises(InputError, match="leaves no window"):
         late_growth(ds, window=0.6)
@@ -156,17 +157,17 @@ def test_words_of_late_growth_say_its_numbers(n: int, rate: float, noise: float,
     slope = {"iterative": rate, "optimal": 0.0}
     ds = study(runs, ordered, lambda r, k: np.exp(slope[r["strategy"]] * k + table[r["run_id"]][k]))
     found = late_growth(ds)
-    grows, more = (row for _, row in found.table[found.table["family"] == GROWS].iterrows())
-    against = found.table[found.table["family"] == SHRINKS]
-    assert found.verdict.lower().startswith(found.outcome.value)
+    grows, more = (row for _, row in found.table[found.table["family"] == Family.GROWS].iterrows())
+    against = found.table[found.table["family"] == Family.SHRINKS]
+    assert found.verdict.lower().startswith(found.outcome.words)
     assert f"{n} seed{'' if n == 1 else 's'}" in found.verdict
     assert f"Growth in iterative: {grows['effect']:.3g}" in found.verdict
     refuted = bool((against["p_adjusted"] <= 0.05).any())
     assert (found.outcome == "contradicted") == refuted == ("Significant against it" in found.verdict)
     held = grows["p"] <= 0.05 and more["p"] <= 0.05
     assert (found.outcome == "supported") == (held and not refuted)
-    assert (found.outcome == "undecided (too few seeds)") == (n < 5 and not refuted)
-    assert ("80 % power" in found.verdict) == (found.outcome == "not supported (could have been seen)")
+    assert (found.outcome == "undecided") == (n < 5 and not refuted)
+    assert ("80 % power" in found.verdict) == (found.outcome == "unsupported")
     assert math.isnan(grows["ci_low"]) == (n < 3)
 
 
@@ -188,7 +189,7 @@ def test_robustness_is_a_comparison_per_definition() -> None:
             assert (c.outcome, c.table["p"].iloc[0], c.table["n"].iloc[0]) == (row["outcome"], row["p"], row["n"])
     whole = found.table[found.table["dropped"] == "none"]
     for outcome, count in whole["outcome"].value_counts().items():
-        assert f"{outcome} in {count}" in found.verdict
+        assert f"{Outcome(outcome).words} in {count}" in found.verdict
     assert json.loads(found.to_json())["claim"] == "C1"
 
 
@@ -200,7 +201,7 @@ def test_robustness_counts_what_a_left_out_seed_changes() -> None:
     judged = table[table["indicator"] != "dense_gradient_norm_mean"]
     assert (judged["reason"] == "").all()
     lost = table[(table["indicator"] == "dense_gradient_norm_mean") & (table["scale"] == "log")]
-    assert lost["outcome"].tolist() == ["not judged"] * 2
+    assert lost["outcome"].tolist() == ["unjudged"] * 2
     assert "zero or negative" in lost["reason"].iloc[0]
     assert "not judged in 2" in found.verdict
     keys = ["indicator", "window", "scale"]
@@ -243,7 +244,7 @@ def test_a_seed_without_which_nothing_is_left_is_not_judged() -> None:
     apart = [r | {"seed": 10 * "ior".index(r["strategy"][0])} for r in grid(1, sparsities=(0.7,))]
     found = robustness(study(apart, ordered, growing))
     without = found.table[found.table["dropped"] != "none"]
-    assert (without["outcome"] == "not judged").all()
+    assert (without["outcome"] == "unjudged").all()
     assert without["reason"].str.contains("no sparsity has a complete run of all").all()
     assert "(16 only to undecided or not judged)." in found.verdict
     assert (found.array.sel(dropped="0") == 0).all()

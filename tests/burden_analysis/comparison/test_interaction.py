@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from burden_analysis import compare_strategies
-from burden_analysis.results.families import CONTRASTS, INTERACTION
+from burden_analysis.results.families import Family
 from burden_analysis.statistics import friedman_exact, interaction, sign_flip
 from tests.burden_analysis.synthetic_comparison import in_memory
 
@@ -41,11 +41,11 @@ def test_the_f_of_a_complete_design_is_that_of_an_analysis_of_variance(n: int) -
 
 def test_different_slopes_are_seen_and_told() -> None:
     c = compare_strategies(in_memory(design(5, 0, slopes=0.1, differ=1.0)))
-    row = c.table[c.table["family"] == INTERACTION].iloc[0]
+    row = c.table[c.table["family"] == Family.INTERACTION].iloc[0]
     assert row["p"] < 0.01
     assert "The slope over sparsity differs between strategies (mixed model, REML" in c.verdict
     same = compare_strategies(in_memory(design(8, 4)))
-    assert same.table[same.table["family"] == INTERACTION].iloc[0]["p"] > 0.05
+    assert same.table[same.table["family"] == Family.INTERACTION].iloc[0]["p"] > 0.05
     assert "does not differ significantly between strategies" in same.verdict
 
 
@@ -55,12 +55,12 @@ def test_a_singular_fit_gives_contrasts_of_seeds_and_says_so() -> None:
     values[:, 2] = values[:, 0] = values[:, 1]  # no slopes at all: nothing to estimate
     values += np.random.default_rng(4).normal(0, 0.1, (6, 3, 1))
     c = compare_strategies(in_memory(values))
-    row = c.table[c.table["family"] == INTERACTION].iloc[0]
+    row = c.table[c.table["family"] == Family.INTERACTION].iloc[0]
     slopes = (values[:, 2] - values[:, 0]) / 2
-    assert row["test"] == "Friedman over per-seed slopes"
+    assert row["test"] == "friedman_slopes"
     assert row["p"] == pytest.approx(friedman_exact(slopes).p)
     assert row["method"] == "exact; mixed model not usable: singular or failed fit"
-    contrasts = c.table[c.table["family"] == CONTRASTS]
+    contrasts = c.table[c.table["family"] == Family.CONTRASTS]
     assert contrasts["question"].tolist() == [
         "change of optimal / iterative per +0.1 sparsity",
         "change of random / optimal per +0.1 sparsity",
@@ -71,7 +71,7 @@ def test_a_singular_fit_gives_contrasts_of_seeds_and_says_so() -> None:
 def test_contrasts_are_slopes_of_paired_differences() -> None:
     values = design(6, 5, slopes=0.0)  # a component without variance: the fit is singular
     c = compare_strategies(in_memory(values))
-    contrasts = c.table[c.table["family"] == CONTRASTS]
+    contrasts = c.table[c.table["family"] == Family.CONTRASTS]
     assert len(contrasts) == 2
     d = (values[:, 2, 2] - values[:, 0, 2] - values[:, 2, 1] + values[:, 0, 1]) / 2
     row = contrasts.iloc[1]
@@ -87,7 +87,7 @@ def test_what_no_model_can_be_fitted_to(values: np.ndarray) -> None:
     assert math.isnan(result.p)
     assert result.unusable
     single = compare_strategies(in_memory(design(3, 0)[:, :1]))
-    assert single.table[single.table["family"] == INTERACTION].empty
+    assert single.table[single.table["family"] == Family.INTERACTION].empty
     assert "slope over sparsity" not in single.verdict
 
 
@@ -97,9 +97,9 @@ def test_words_of_the_interaction_say_its_numbers(n: int, k: int, differ: float,
     values = design(n, seed, slopes=0.2, differ=differ)[:, :, :k]
     order = ("iterative", "optimal", "random")[:k]
     c = compare_strategies(in_memory(values), order=order)
-    row = c.table[c.table["family"] == INTERACTION].iloc[0]
-    contrasts = c.table[c.table["family"] == CONTRASTS]
-    assert (row["test"] == "mixed model") == contrasts.empty
+    row = c.table[c.table["family"] == Family.INTERACTION].iloc[0]
+    contrasts = c.table[c.table["family"] == Family.CONTRASTS]
+    assert (row["test"] == "mixed_model") == contrasts.empty
     assert f"= {row['statistic']:.3g}, p" in c.verdict
     assert ("over sparsity differs between" in c.verdict) == (row["p"] <= 0.05)
     assert ("could not be shown to differ" in c.verdict) == (row["p"] > 0.05 and row["attainable_p"] > 0.05)

@@ -144,7 +144,7 @@ def test_a_study_without_accuracy_has_no_table_and_no_verdict(store):
     with pytest.raises(InputError, match="did not record 'accuracy'"):
         accuracy_table(without)
     claim = check_claims(without, published=False)["C3"]
-    assert claim.outcome is None
+    assert claim.outcome == "unjudged"
     assert "is not judged: this study did not record 'accuracy'" in claim.sentence
 
 

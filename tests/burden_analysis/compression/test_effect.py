@@ -12,8 +12,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from burden_analysis import compression_effect
-from burden_analysis.comparison.result import Outcome
-from burden_analysis.compression.ratio_tests import ANY, BEST, COLUMNS, EQUIVALENT, OVERALL, RATIO, SLOPE, TREND
+from burden_analysis.compression.ratio_tests import COLUMNS
+from burden_analysis.results.families import Family
+from burden_analysis.results.outcome import Outcome
 from burden_analysis.statistics.significance.relabelling import best_gain
 from burden_analysis.statistics.significance.signed_rank import signed_rank
 from recorders.contract import InputError
@@ -49,7 +50,7 @@ def per_block(table):
 
 
 def test_each_ratio_is_a_t_interval_and_a_wilcoxon_test_over_block_means(effect, per_block):
-    found = rows(effect, RATIO)
+    found = rows(effect, Family.RATIO)
     n = len(per_block)
     half = t.ppf(0.975, n - 1) * per_block.std() / np.sqrt(n)
     assert np.allclose(found["effect"], per_block.mean())
@@ -65,7 +66,7 @@ def test_each_ratio_is_a_t_interval_and_a_wilcoxon_test_over_block_means(effect,
 def test_cells_are_counted_and_tested_on_their_own(effect, table):
     wide = table.pivot_table(index=["learning_rate", "sparsity"], columns="compression", values="accuracy")
     cells = wide.sub(wide[0.0], axis=0).drop(columns=0.0).round(6)
-    found = rows(effect, RATIO, unit="cell")
+    found = rows(effect, Family.RATIO, unit="cell")
     assert found["wins"].tolist() == (cells > 0).sum().tolist()
     assert found["ties"].tolist() == (cells == 0).sum().tolist()
     assert found["losses"].tolist() == (cells < 0).sum().tolist()
@@ -78,16 +79,16 @@ def test_cells_are_counted_and_tested_on_their_own(effect, table):
 
 def test_equivalence_is_that_of_statsmodels(effect, per_block):
     p = [ttost_paired(per_block[r].to_numpy(), np.zeros(len(per_block)), -0.5, 0.5)[0] for r in RATIOS[1:]]
-    assert np.allclose(rows(effect, EQUIVALENT)["p"], p)
-    assert np.allclose(rows(effect, EQUIVALENT)["p_adjusted"], multipletests(p, method="holm")[1])
+    assert np.allclose(rows(effect, Family.WITHIN)["p"], p)
+    assert np.allclose(rows(effect, Family.WITHIN)["p_adjusted"], multipletests(p, method="holm")[1])
 
 
 def test_friedman_page_and_ranks_are_those_of_scipy(effect, table):
     wide = table.pivot_table(index="learning_rate", columns="compression", values="accuracy", aggfunc="mean")
-    found = rows(effect, ANY).iloc[0]
+    found = rows(effect, Family.ANY).iloc[0]
     assert found["statistic"] == pytest.approx(friedmanchisquare(*wide.to_numpy().T).statistic)
     assert rows(effect, "mean rank")["effect"].tolist() == pytest.approx(wide.rank(axis=1).mean().tolist())
-    up, down = rows(effect, TREND)["p"]
+    up, down = rows(effect, Family.TREND)["p"]
     assert up == pytest.approx(page_trend_test(wide.to_numpy(), method="exact").pvalue)
     assert down == pytest.approx(page_trend_test(wide.to_numpy()[:, ::-1], method="exact").pvalue)
 
@@ -99,7 +100,7 @@ def test_the_slope_is_a_regression_on_sparsity_in_each_block(effect, table):
     def slopes(values):
         return np.array([linregress(SPARSITIES, block.to_numpy()).slope / 10 for _, block in values.groupby(level=0)])
 
-    found = rows(effect, SLOPE)
+    found = rows(effect, Family.GAIN_SLOPE)
     for ratio, row in zip(RATIOS[1:], found.iloc[:4].to_dict("records"), strict=True):
         expected = slopes(gains[ratio])
         assert row["effect"] == pytest.approx(expected.mean())
@@ -110,7 +111,7 @@ def test_the_slope_is_a_regression_on_sparsity_in_each_block(effect, table):
 def test_the_best_ratio_is_relabelled_inside_blocks(effect, table):
     wide = table.pivot_table(index=["learning_rate", "sparsity"], columns="compression", values="accuracy").to_numpy()
     blocks = best_gain(wide).reshape(10, 3, 5)
-    found = rows(effect, BEST).iloc[0]
+    found = rows(effect, Family.BEST).iloc[0]
     assert found["effect"] == pytest.approx((wide[:, 1:].max(axis=1) - wide[:, 0]).mean())
     assert found["expected"] == pytest.approx(blocks.mean())
     drawn = np.random.default_rng(0).integers(5, size=(200_000, 10))
@@ -139,7 +140,7 @@ def test_no_effect_is_rarely_called_supported_or_contradicted(shared):
     made = [judge(accuracies(blocks=9, shared=shared, seed=i)) for i in range(60)]
     assert sum(e.outcome is Outcome.SUPPORTED for e in made) <= 4  # 5 % of 60 is 3; P(more than 4 | 2.5 %) < 2 %
     assert sum(e.outcome is Outcome.CONTRADICTED for e in made) <= 4
-    fooled = [(rows(e, RATIO, "cell")["p_adjusted"] <= 0.05).any() for e in made]
+    fooled = [(rows(e, Family.RATIO, "cell")["p_adjusted"] <= 0.05).any() for e in made]
     assert bool(np.mean(fooled) > 0.12) is (shared > 0)
 
 
@@ -165,13 +166,13 @@ def test_one_block_gives_counts_but_no_inference():
     assert effect.outcome is Outcome.UNDECIDED
     assert "No inference is possible with one block." in effect.verdict
     assert "[" not in effect.verdict.split("All blocks")[1]
-    found = rows(effect, RATIO)
+    found = rows(effect, Family.RATIO)
     assert found[["ci_low", "ci_high", "detectable"]].isna().all(axis=None)
     assert (found["n"] == 1).all()
 
 
 def test_two_blocks_have_no_interval():
-    found = rows(judge(accuracies(blocks=2)), RATIO)
+    found = rows(judge(accuracies(blocks=2)), Family.RATIO)
     assert found[["ci_low", "ci_high"]].isna().all(axis=None)
 
 
@@ -181,7 +182,7 @@ def test_seeds_are_the_unit_from_three_on():
     assert (effect.unit, effect.seeds) == ("seed", tuple(range(8)))
     per_seed = table.pivot_table(index="seed", columns="compression", values="accuracy")
     gains = per_seed.sub(per_seed[0.0], axis=0).drop(columns=0.0)
-    found = rows(effect, RATIO, unit="seed")
+    found = rows(effect, Family.RATIO, unit="seed")
     assert np.allclose(found["effect"], gains.mean())
     assert (found["n"] == 8).all()
     assert found["p"].tolist() == pytest.approx([signed_rank(gains[r]).p for r in gains])
@@ -194,8 +195,8 @@ def test_seeds_are_the_unit_from_three_on():
 def test_two_seeds_are_cells_of_their_block():
     effect = judge(accuracies(blocks=10, seeds=2))
     assert effect.unit == "block"
-    assert (rows(effect, RATIO)["n"] == 10).all()
-    assert (rows(effect, RATIO, unit="cell")["n"] == 60).all()
+    assert (rows(effect, Family.RATIO)["n"] == 10).all()
+    assert (rows(effect, Family.RATIO, unit="cell")["n"] == 60).all()
 
 
 def test_scopes_follow_stable_only():
@@ -207,7 +208,7 @@ def test_scopes_follow_stable_only():
     assert both.table["scope"].unique().tolist() == ["all blocks", "stable blocks"]
     assert stable.table["scope"].unique().tolist() == ["stable blocks"]
     assert every.table["scope"].unique().tolist() == ["all blocks"]
-    assert (rows(both, RATIO, scope="stable blocks")["n"] == 9).all()
+    assert (rows(both, Family.RATIO, scope="stable blocks")["n"] == 9).all()
     assert "1 of 10" not in both.verdict
     assert "learning_rate=0.002" in both.verdict
     assert both.differences.groupby("stable").size().to_dict() == {False: 6, True: 54}
@@ -238,12 +239,12 @@ def test_missing_cells_are_left_out_counted_and_named(table):
         *(f"learning_rate=0.002, sparsity={s:g}, compression 0: accuracy is not finite" for s in SPARSITIES),
     )
     assert "4 left out: learning_rate=0.001, sparsity=0.75, compression 0.4: missing;" in effect.verdict
-    found = rows(effect, RATIO)
+    found = rows(effect, Family.RATIO)
     assert found["excluded"].tolist() == [0, 1, 0, 0]
     assert (found["n"] == 9).all()
-    assert rows(effect, ANY)["excluded"].item() == 1
-    assert rows(effect, RATIO, unit="cell")["n"].tolist() == [27, 26, 27, 27]
-    assert rows(effect, BEST, unit="cell")["n"].item() == 26
+    assert rows(effect, Family.ANY)["excluded"].item() == 1
+    assert rows(effect, Family.RATIO, unit="cell")["n"].tolist() == [27, 26, 27, 27]
+    assert rows(effect, Family.BEST, unit="cell")["n"].item() == 26
 
 
 def test_a_status_says_why(table):
@@ -256,7 +257,7 @@ def test_all_ties():
     table = accuracies(blocks=10).assign(accuracy=70.0)
     effect = judge(table)
     assert effect.outcome is Outcome.NOT_SUPPORTED
-    found = rows(effect, RATIO, unit="cell")
+    found = rows(effect, Family.RATIO, unit="cell")
     assert found["ties"].tolist() == [30] * 2
     assert (found["p"] == 1.0).all()
     assert "gains 0.000 points, the same as the 0.000 expected" in effect.verdict
@@ -324,7 +325,7 @@ def test_it_prints_in_every_common_form(effect):
 
 
 def test_the_overall_mean_is_over_ratios_then_cells_then_blocks(effect, per_block):
-    assert rows(effect, OVERALL)["effect"].item() == pytest.approx(per_block.mean(axis=1).mean())
+    assert rows(effect, Family.OVERALL)["effect"].item() == pytest.approx(per_block.mean(axis=1).mean())
 
 
 def test_a_study_is_not_a_table_of_accuracies():

@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import chisquare
 
 from burden_analysis import compression_effect, published_tables
-from burden_analysis.comparison.result import Outcome
 from burden_analysis.compression import ratio_tests as compression_rows
 from burden_analysis.compression.accuracies import SETUP
-from burden_analysis.compression.ratio_tests import ANY, BEST, BEST_WINS, EQUIVALENT, OVERALL, RANK, RATIO, SLOPE, TREND
+from burden_analysis.results.families import Family
+from burden_analysis.results.outcome import Outcome
 from burden_analysis.statistics import PermutationResult
 
 ROWS = [*SETUP, "sparsity"]
@@ -115,34 +115,34 @@ def rows(effect, unit, family, scope=None):
     ],
 )
 def test_cells_won_tied_and_lost(effect, scope, counts):
-    found = rows(effect, "cell", RATIO, scope)
+    found = rows(effect, "cell", Family.RATIO, scope)
     assert list(found[["wins", "ties", "losses"]].itertuples(index=False, name=None)) == counts
 
 
 def test_what_the_published_numbers_say(effect):
     """Literal values, so that no change of method goes unseen; first all blocks, then stable ones."""
     assert effect.outcome is Outcome.NOT_SUPPORTED
-    ratios = rows(effect, "block", RATIO)
+    ratios = rows(effect, "block", Family.RATIO)
     assert ratios["effect"].round(3).tolist() == [0.030, -0.089, -0.311, -0.336, -0.039, 0.009, 0.062, -0.178]
     assert ratios["n"].tolist() == [32] * 4 + [28] * 4
     assert ratios["p_adjusted"].round(3).tolist() == [0.853, 1.0, 1.0, 0.045, 1.0, 1.0, 1.0, 0.067]
     assert ratios[["ci_low", "ci_high"]].iloc[7].round(3).tolist() == [-0.305, -0.052]
-    best = rows(effect, "block", BEST)
+    best = rows(effect, "block", Family.BEST)
     assert best["effect"].round(3).tolist() == [0.556, 0.304]
     assert best["expected"].round(3).tolist() == [0.740, 0.345]
     assert best["p"].round(2).tolist() == [0.86, 0.79]
-    wins = rows(effect, "cell", BEST_WINS)
+    wins = rows(effect, "cell", Family.BEST_WINS)
     assert wins["effect"].tolist() == [122 / 160, 108 / 140]
     assert wins["expected"].round(3).tolist() == [0.798, 0.797]
-    assert rows(effect, "block", OVERALL)["p"].round(2).tolist() == [0.23, 0.44]
-    within = rows(effect, "block", EQUIVALENT)["p_adjusted"] <= 0.05
+    assert rows(effect, "block", Family.OVERALL)["p"].round(2).tolist() == [0.23, 0.44]
+    within = rows(effect, "block", Family.WITHIN)["p_adjusted"] <= 0.05
     assert within.tolist() == [False, True, False, False, True, True, True, True]
-    assert rows(effect, "block", ANY)["statistic"].round(2).tolist() == [8.98, 9.71]
-    ranks = rows(effect, "block", RANK, "all blocks")
+    assert rows(effect, "block", Family.ANY)["statistic"].round(2).tolist() == [8.98, 9.71]
+    ranks = rows(effect, "block", Family.RANK, "all blocks")
     assert ranks["effect"].round(2).tolist() == [3.41, 2.94, 3.19, 3.16, 2.31]
-    trends = rows(effect, "block", TREND)
+    trends = rows(effect, "block", Family.TREND)
     assert trends["p_adjusted"].round(3).tolist() == [0.988, 0.027, 0.927, 0.157]
-    slopes = rows(effect, "block", SLOPE)
+    slopes = rows(effect, "block", Family.GAIN_SLOPE)
     assert slopes["effect"][slopes["ratio"].isna()].round(3).tolist() == [0.057, 0.054]
     assert slopes["p"][slopes["ratio"].isna()].round(2).tolist() == [0.08, 0.14]
 
@@ -179,7 +179,7 @@ def test_tables_relabelled_inside_blocks_fool_cells_but_not_blocks(table, monkey
         drawn = np.array([rng.permutation(3) for _ in range(32)])
         effect = compression_effect(table.assign(compression=ratios[drawn[block, now]]))
         outcomes[effect.outcome] += 1
-        cells += bool((rows(effect, "cell", RATIO, "stable blocks")["p_adjusted"] <= 0.05).any())
+        cells += bool((rows(effect, "cell", Family.RATIO, "stable blocks")["p_adjusted"] <= 0.05).any())
     assert outcomes[Outcome.SUPPORTED] <= 6  # P(more | 2.5 %) < 2 %
     assert outcomes[Outcome.CONTRADICTED] <= 6
     assert cells > 12  # a nominal 5 % would be 5

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from burden_analysis import compression_effect
-from burden_analysis.comparison.result import Outcome
-from burden_analysis.compression.ratio_tests import BEST, OVERALL, RATIO, TREND
+from burden_analysis.results.families import Family
+from burden_analysis.results.outcome import Outcome
 from tests.burden_analysis.synthetic_compression import accuracies
 
 GAIN = st.sampled_from([-3.0, -0.4, 0.0, 0.4, 3.0])
@@ -67,7 +67,7 @@ def sections(effect):
 @given(effects())
 def test_the_prose_says_what_the_table_says(effect):
     text = effect.verdict
-    assert text.startswith(f"{effect.outcome.value.capitalize()}: that compressing the input")
+    assert text.startswith(f"{effect.outcome.words.capitalize()}: that compressing the input")
     assert "nan" not in text
     for scope, part in sections(effect).items():
         check_scope(part, effect, scope)
@@ -78,7 +78,7 @@ def test_the_prose_says_what_the_table_says(effect):
 
 
 def check_scope(part, effect, scope):
-    units, cells = (rows(effect, scope, RATIO, unit) for unit in (effect.unit, "cell"))
+    units, cells = (rows(effect, scope, Family.RATIO, unit) for unit in (effect.unit, "cell"))
     for (_, unit), (_, cell) in zip(units.iterrows(), cells.iterrows(), strict=True):
         if not cell["n"]:
             assert f"ratio {unit['ratio']:g}: no cell" in part
@@ -97,8 +97,8 @@ def check_scope(part, effect, scope):
         return
     check_reach(part, units, effect)
     check_best(part, effect, scope)
-    check_trend(part, rows(effect, scope, TREND, effect.unit), effect.alpha)
-    overall = rows(effect, scope, OVERALL, effect.unit).iloc[0]
+    check_trend(part, rows(effect, scope, Family.TREND, effect.unit), effect.alpha)
+    overall = rows(effect, scope, Family.OVERALL, effect.unit).iloc[0]
     if overall["n"]:
         check_significance(part.split("Mean over ratios: ")[1].split(". Best")[0], overall, effect.alpha)
 
@@ -137,7 +137,7 @@ def check_reach(part, units, effect):
 
 
 def check_best(part, effect, scope):
-    judged, cells = (rows(effect, scope, BEST, unit).iloc[0] for unit in (effect.unit, "cell"))
+    judged, cells = (rows(effect, scope, Family.BEST, unit).iloc[0] for unit in (effect.unit, "cell"))
     if not judged["n"]:
         assert "No cell has every ratio" in part
         return
@@ -162,15 +162,15 @@ def check_outcome(effect):
     scopes = list(effect.table["scope"].unique())
     higher, lower, most = {}, [], {}
     for scope in scopes:
-        units, cells = (rows(effect, scope, RATIO, unit).set_index("ratio") for unit in (effect.unit, "cell"))
+        units, cells = (rows(effect, scope, Family.RATIO, unit).set_index("ratio") for unit in (effect.unit, "cell"))
         significant = units[(units["p_adjusted"] <= effect.alpha)]
         up = significant[(significant["effect"] > 0) & (significant["wins"] > significant["losses"])]
         higher[scope] = set(up.index)
         most[scope] = {ratio for ratio in up.index if cells["wins"][ratio] > cells["n"][ratio] / 2}
-        overall = rows(effect, scope, OVERALL, effect.unit).iloc[0]
+        overall = rows(effect, scope, Family.OVERALL, effect.unit).iloc[0]
         lower.append(overall["p"] <= effect.alpha and overall["effect"] < 0 and overall["losses"] > overall["wins"])
     shared = set.intersection(*most.values())
-    judged = effect.table[(effect.table["family"] == RATIO) & (effect.table["unit"] == effect.unit)]
+    judged = effect.table[(effect.table["family"] == Family.RATIO) & (effect.table["unit"] == effect.unit)]
     if all(lower) and not any(higher.values()):
         expected, reason = Outcome.CONTRADICTED, "Over all ratios together accuracy is significantly lower"
     elif shared:

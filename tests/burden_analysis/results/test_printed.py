@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burden_analysis import Comparison, compare_sparsities, compare_strategies
-from burden_analysis.results.families import FALLING, RISING, SLOPE
+from burden_analysis.results.families import Family
+from burden_analysis.results.printed import in_words
 from burden_analysis.statistics import page_trend
 from tests.burden_analysis.synthetic_comparison import in_memory
 
@@ -21,7 +22,7 @@ def comparison() -> Comparison:
 
 def test_csv_reads_back_at_full_precision(comparison: Comparison) -> None:
     back = pd.read_csv(io.StringIO(comparison.to_csv()))
-    pd.testing.assert_frame_equal(back, comparison.table, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(back, in_words(comparison.table), check_exact=True, check_dtype=False)
 
 
 def test_markdown_has_a_row_per_test(comparison: Comparison) -> None:
@@ -61,9 +62,9 @@ def test_words_about_sparsities_say_the_numbers(n: int, rise: float, noise: floa
         values[0, 1, 0] = np.nan
     c = compare_sparsities(in_memory(values))
     rising, slopes, falling = (
-        c.table[c.table["family"] == name].set_index("scope") for name in (RISING, SLOPE, FALLING)
+        c.table[c.table["family"] == name].set_index("scope") for name in (Family.RISING, Family.SLOPE, Family.FALLING)
     )
-    assert c.verdict.lower().startswith(c.outcome.value)
+    assert c.verdict.lower().startswith(c.outcome.words)
     for k, strategy in enumerate(("iterative", "optimal")):
         told = next(part for part in c.verdict.split("; ") if f"{strategy}: " in part).partition(f"{strategy}: ")[2]
         full = values[np.isfinite(values[:, :, k]).all(axis=1), :, k]

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from burden_analysis.arrangement.cells import Cells
 from burden_analysis.comparison.paired_tests import claim_rows, gated_rows
 from burden_analysis.comparison.unpaired_tests import unpaired_claim_rows
+from burden_analysis.results.question import Question
 from burden_analysis.statistics import (
     brunner_munzel,
     friedman_exact,
@@ -31,6 +32,7 @@ Record = Callable[[str, object], None]
 ALPHA = 0.05
 SEEDS = (3, 5, 10)
 STRATEGIES, SPARSITIES = ("iterative", "optimal", "random"), (0.7, 0.8, 0.9)
+ASKED = Question("gradient_mean_abs", STRATEGIES, 0.2, "log", ALPHA)
 
 
 def at_most(rejected: list[bool], nominal: float = ALPHA) -> float:
@@ -83,8 +85,8 @@ def test_gatekeeping_holds_over_all_sparsities_and_pairs(n: int, record_property
     gated, against = [], []
     for _ in range(1500):
         found = arranged(paired(rng, n))
-        joint, *opposed = claim_rows(found, "log", ALPHA)
-        opened = gated_rows(found, joint["p"], "log", ALPHA) if joint["p"] <= ALPHA else []  # else all are NaN
+        joint, *opposed = claim_rows(found, ASKED)
+        opened = gated_rows(found, joint["p"], ASKED) if joint["p"] <= ALPHA else []  # else all are NaN
         gated.append(any(row["p_adjusted"] <= ALPHA for row in [joint, *opened]))
         against.append(any(row["p_adjusted"] <= ALPHA for row in opposed))
     record_property(f"gatekeeping, n = {n}", at_most(gated))
@@ -121,7 +123,7 @@ def test_independent_samples(n: int, record_property: Record) -> None:
             grid = np.full((9, 3, 3), np.nan)
             for k in range(3):
                 grid[3 * k : 3 * k + 3, :, k] = values[k]
-            against.append(any(row["p_adjusted"] <= ALPHA for row in unpaired_claim_rows(arranged(grid), ALPHA)[1:]))
+            against.append(any(row["p_adjusted"] <= ALPHA for row in unpaired_claim_rows(arranged(grid), ASKED)[1:]))
     record_property(f"Jonckheere-Terpstra, n = {n}", at_most(trend))
     record_property(f"Brunner-Munzel, n = {n}", at_most(pair))
     if against:

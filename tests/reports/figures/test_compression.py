@@ -95,7 +95,7 @@ def test_means_and_intervals_are_those_of_the_tests(published):
     effect, drawn = published
     for quantity, column in (("mean", "effect"), ("low", "ci_low"), ("high", "ci_high")):
         rows = drawn.data[(drawn.data["panel"] == "b") & (drawn.data["quantity"] == quantity)]
-        tests = effect.table[(effect.table["unit"] == "block") & (effect.table["family"] == "each ratio")]
+        tests = effect.table[(effect.table["unit"] == "block") & (effect.table["family"] == "ratio")]
         assert rows["value"].tolist() == tests[column].tolist()
 
 

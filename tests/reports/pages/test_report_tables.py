@@ -75,10 +75,10 @@ def test_the_verdict_comes_first_with_the_published_one_beside_it(written, half)
     effect = compression_effect(table, blocks=table.attrs["blocks"])
     places = [text.index(part) for part in (effect.verdict, "Figure 1.", "Held-out accuracy (%) by", "Every test over")]
     assert places == sorted(places)
-    assert f"This study {effect.outcome} " in text
+    assert f"This study {effect.outcome.words} " in text
     assert "The 800 published accuracies not supported (could have been seen) 298 / 7 / 335" in text
     assert twin["effect"]["outcome"] == effect.outcome
-    assert twin["published"]["outcome"] == "not supported (could have been seen)"
+    assert twin["published"]["outcome"] == "unsupported"
     told = (folder / "verdict.txt").read_text()
     assert effect.verdict in told
     assert twin["published"]["verdict"] in told
@@ -89,7 +89,7 @@ def test_the_counts_beside_the_outcome_are_those_of_the_cells(written, half):
     differences = [row["difference"] for row in twin["effect"]["differences"]]
     counts = [sum(np.sign(d) == sign for d in differences) for sign in (1, 0, -1)]
     assert sum(counts) == 2 * 2 * 2 * 3 - 1
-    overall = next(r for r in twin["effect"]["table"] if r["unit"] == "seed" and r["family"] == "all ratios")
+    overall = next(r for r in twin["effect"]["table"] if r["unit"] == "seed" and r["family"] == "overall")
     low, high = (f"{overall[name]:+.2f}".replace("-", "−") for name in ("ci_low", "ci_high"))
     mean = f"{overall['effect']:+.2f}".replace("-", "−")
     told = f"{counts[0]} / {counts[1]} / {counts[2]} {mean} [{low}, {high}] {overall['p']:.3g} 3 seeds"

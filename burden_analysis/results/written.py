@@ -1,0 +1,61 @@
+"""Results as strict JSON: the fields of a result are its keys."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+UNWRITTEN = {"unwritten": True}
+"""Metadata of a field that is not written."""
+
+
+def plain(value: Any) -> Any:
+    """Reduce a value to what strict JSON can hold.
+
+    Parameters
+    ----------
+    value : object
+        Results, tables, enums, containers, numbers, text.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        Of a dataclass its fields, in their order; a dataclass in a field adds its own. Of a table its rows. Of an enum
+        its value. NaN and infinite numbers are None; what JSON has no form for is text.
+    """
+    match value:
+        case Enum():
+            return value.value
+        case None | bool() | int() | str():
+            return value
+        case np.generic():
+            return plain(value.item())
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case pd.DataFrame():
+            return plain(value.to_dict("records"))
+    return _fields(value) if is_dataclass(value) else str(value)
+
+
+def to_json(value: Any, indent: int = 1) -> str:
+    """Write a value as strict JSON, as `plain` reduces it."""
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for own in fields(value):
+        part = getattr(value, own.name)
+        if own.metadata != UNWRITTEN:
+            content |= plain(part) if is_dataclass(part) else {own.name: plain(part)}
+    return content
