@@ -117,7 +117,7 @@ def test_the_effect_of_a_recorded_study(store):
     table = accuracy_table(study(store, planned, 0.7 + gain + noise))
     effect = compression_effect(table, blocks=table.attrs["blocks"])
     assert effect.outcome.value == "supported"
-    found = effect.table.query("unit == 'block' and family == 'each ratio'")
+    found = effect.table.query("unit == 'block' and family == 'ratio'")
     assert found["effect"].tolist() == pytest.approx([3.0, 0.0], abs=0.2)
     assert (effect.seeds, effect.unit) == ((0, 1), "block")
 

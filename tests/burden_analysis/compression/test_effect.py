@@ -87,7 +87,7 @@ def test_friedman_page_and_ranks_are_those_of_scipy(effect, table):
     wide = table.pivot_table(index="learning_rate", columns="compression", values="accuracy", aggfunc="mean")
     found = rows(effect, Family.ANY).iloc[0]
     assert found["statistic"] == pytest.approx(friedmanchisquare(*wide.to_numpy().T).statistic)
-    assert rows(effect, "mean rank")["effect"].tolist() == pytest.approx(wide.rank(axis=1).mean().tolist())
+    assert rows(effect, Family.RANK)["effect"].tolist() == pytest.approx(wide.rank(axis=1).mean().tolist())
     up, down = rows(effect, Family.TREND)["p"]
     assert up == pytest.approx(page_trend_test(wide.to_numpy(), method="exact").pvalue)
     assert down == pytest.approx(page_trend_test(wide.to_numpy()[:, ::-1], method="exact").pvalue)

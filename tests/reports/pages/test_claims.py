@@ -199,7 +199,7 @@ def test_what_cannot_be_judged_says_why_in_one_line(case, tmp_path):
         else:
             assert f'href="#sensitivity-{name}"' in block
     assert ("No claim could be judged" in text) == (unjudged == "C1 C2")
-    assert twin["claims"]["C3"]["outcome"] is None
+    assert twin["claims"]["C3"]["outcome"] == "unjudged"
 
 
 def test_one_seed_is_not_left_out():
