@@ -12,13 +12,14 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.indicators.accuracy import accuracy_curves as evaluated
 from burden_analysis.results.words import counted, listing, number, span
 from recorders.contract import InputError
 from reports.drawing.axes import note
 from reports.drawing.labels import End, label_ends, settle
 from reports.drawing.style import DOUBLE, LOOKS, SINGLE, Look, inches, style
-from reports.figures.base import Figure
-from reports.figures.curves import SUMMARY_SEEDS, complete
+from reports.figures.base import SUMMARY_SEEDS, Figure
 from reports.figures.words import left_out
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
     InputError
         No complete run was ever evaluated; more sparsities, lengths or ratios than can be told apart.
     """
-    data = _numbers(complete(dataset, np.unique(dataset["strategy"].to_numpy().astype(str)).tolist()))
+    data = evaluated(complete_runs(dataset, _strategies(dataset))[0])
     if data.empty:
         raise InputError("no complete run has an accuracy: there is nothing to draw over training")
     for what, name, most in (
@@ -80,33 +81,6 @@ def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
     return AccuracyCurves(
         figure=_draw(data), data=data, caption=_caption(data, dataset), description=_description(data)
     )
-
-
-def _numbers(runs: xr.Dataset) -> pd.DataFrame:
-    """One row per evaluation of a run, and per mean over the runs of a line, in per cent."""
-    accuracy = 100 * runs["accuracy"].transpose("run", "record").to_numpy().astype(float)
-    at, when = np.nonzero(np.isfinite(accuracy))
-    epoch = runs["epoch"].to_numpy().astype(float)
-    found = pd.DataFrame(
-        {
-            "sparsity": runs["sparsity"].to_numpy()[at],
-            "ratio": runs["compression"].to_numpy()[at],
-            "run": [_name(runs, k) for k in at],
-            "epoch": epoch[when],
-            "value": accuracy[at, when],
-        }
-    ).dropna()
-    found.insert(0, "length", found.groupby("run")["epoch"].transform("max").round(6))
-    line = ["length", "sparsity", "ratio"]
-    n = found.groupby(line)["run"].transform("nunique")
-    grouped = found.assign(n=n).groupby([*line, "epoch"])
-    # Only where every run was evaluated: else the mean jumps where a run leaves it.
-    means = grouped["value"].mean()[grouped["value"].count() == grouped["n"].first()].reset_index()
-    return pd.concat([found.assign(quantity="run"), means.assign(quantity="mean", run="")], ignore_index=True)
-
-
-def _name(runs: xr.Dataset, k: Any) -> str:
-    return f"{runs['recording'].to_numpy()[k]}/{runs['run_id'].to_numpy()[k]}"
 
 
 def _draw(data: pd.DataFrame) -> MatplotlibFigure:
@@ -182,7 +156,7 @@ def _caption(data: pd.DataFrame, dataset: xr.Dataset) -> str:
         f"Held-out accuracy over training at compression {listing(map(number, np.unique(data['ratio'])))}, one column "
         f"per sparsity{rows}. Thin lines: single runs, all settings and seeds (n = {span(map(int, n))}); {bold}. No "
         "smoothing, no interval and no test in this figure. "
-        f"{left_out(dataset, np.unique(dataset['strategy'].to_numpy().astype(str)).tolist())}"
+        f"{left_out(dataset, _strategies(dataset))}"
     ).strip()
 
 
@@ -193,6 +167,10 @@ def _description(data: pd.DataFrame) -> str:
         ends = listing(f"{_end(line):.2f} % at ratio {number(ratio)}" for ratio, line in here.groupby("ratio"))
         told.append(f"{_where(length, sparsity)}: {ends}")
     return f"Line charts over epochs. Mean accuracy ends at: {'; '.join(told)}."
+
+
+def _strategies(dataset: xr.Dataset) -> list[str]:
+    return [str(name) for name in np.unique(dataset["strategy"].to_numpy().astype(str))]
 
 
 def _end(line: pd.DataFrame) -> float:

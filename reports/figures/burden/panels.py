@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from burden_analysis.indicators.burden_curves import LEVELS, SPLIT
 from burden_analysis.results.words import number
 from reports.drawing.axes import note, schedule, set_step_axis, title
 from reports.drawing.labels import End, label_ends, settle
 from reports.drawing.style import DOUBLE, GREY, SINGLE, Look, inches, looks, style
 from reports.drawing.ticks import set_log_axis
-from reports.figures.burden.numbers import LEVELS, SPLIT
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -52,7 +52,7 @@ def draw_burden(
     Parameters
     ----------
     data : pandas.DataFrame
-        From `reports.figures.burden.numbers.burden_numbers`.
+        The numbers, as `reports.burden_figure` returns them.
     strategy : str
         Whose mask updates are decomposed.
     order : sequence of str

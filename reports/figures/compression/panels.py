@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from burden_analysis.results.words import number, span
 from reports.drawing.labels import End, label_ends, settle
 from reports.drawing.style import DOUBLE, GREY, LOOKS, SINGLE, inches, readable, style
+from reports.figures.base import SUMMARY_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,6 @@ _LABEL = 15  # characters that fit beside a row of panels
 _MISSING = "#d0d0d0"
 _LESS, _MORE = LOOKS["optimal"].colour, LOOKS["iterative"].colour  # Okabe-Ito vermillion and blue
 _LOOKS = (("#000000", "o"), (readable(LOOKS["random"].colour), "s"))  # colour and marker of the scopes
-SUMMARY = 5  # samples from which a mean gets its interval
 
 
 def colour_limit(cells: pd.DataFrame) -> float:
@@ -121,7 +121,7 @@ def _means(ax: Axes, means: pd.DataFrame) -> list[End]:
         rows = means[means["scope"] == scope].pivot_table(index="ratio", columns="quantity", values="value")
         at = np.searchsorted(ratios, rows.index.to_numpy()) + 0.16 * (k - (len(scopes) - 1) / 2)
         if "low" in rows:
-            drawn = (rows["n"] >= SUMMARY).to_numpy()
+            drawn = (rows["n"] >= SUMMARY_SEEDS).to_numpy()
             ax.vlines(at[drawn], rows["low"][drawn], rows["high"][drawn], colour, linewidth=1.0)
         ax.plot(at, rows["mean"], marker, color=colour, markersize=3.0, markeredgewidth=0.0)
         units = means[(means["scope"] == scope) & (means["quantity"] == "unit")]

@@ -18,8 +18,8 @@ from reports.drawing.axes import MOST_LABELLED, note, schedule, set_step_axis, t
 from reports.drawing.labels import End, label_ends, settle
 from reports.drawing.style import DOUBLE, GREY, SINGLE, Look, inches, looks, style
 from reports.drawing.ticks import set_log_axis
-from reports.figures.curves import SUMMARY_SEEDS
-from reports.figures.fig2.numbers import pair_counts, seed_counts
+from reports.figures.base import SUMMARY_SEEDS
+from reports.figures.fig2.words import seed_counts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -47,14 +47,16 @@ class Cells:
         Rows of the data by (panel, sparsity, quantity, strategy).
     look : dict of str to Look
         Every strategy of the figure, in order; ratios are to the first.
-    seeds, pairs : pandas.Series
-        How many seeds are behind a curve and a ratio, by (sparsity, strategy).
+    seeds : pandas.Series
+        How many seeds are behind a curve, by (sparsity, strategy).
+    pairs : dict
+        How many pairs of seeds are behind a ratio, by (sparsity, strategy).
     """
 
     groups: dict[Hashable, pd.DataFrame]
     look: dict[str, Look]
     seeds: pd.Series[int]
-    pairs: pd.Series[int]
+    pairs: dict[tuple[float, str], int]
 
     def at(self, panel: str, sparsity: float, quantity: str) -> dict[str, pd.DataFrame]:
         """Look up the curves of one quantity in one panel, by strategy."""
@@ -68,7 +70,7 @@ def draw(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str], sparsiti
     Parameters
     ----------
     data : pandas.DataFrame
-        The numbers, as `reports.figures.fig2.figure.plotted` returns them.
+        The numbers, as `reports.figure2` returns them.
     rows : sequence of Row
         The rows of panels.
     order : sequence of str
@@ -82,7 +84,7 @@ def draw(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str], sparsiti
         At its final size and layout.
     """
     keys = ["panel", "sparsity", "quantity", "strategy"]
-    cells = Cells(dict(iter(data.groupby(keys))), looks(order), seed_counts(data), pair_counts(data, order[0]))
+    cells = Cells(dict(iter(data.groupby(keys))), looks(order), seed_counts(data), data.attrs["pairs"])
     with style():
         figure = Figure(
             figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(_HEIGHT)),
@@ -198,7 +200,7 @@ def _set_ratio_axis(ax: Axes, data: pd.DataFrame, cells: Cells) -> None:
         low = max(min(low, np.nanmedian(logs["low"])), low - reach)
         high = min(max(high, np.nanmedian(logs["high"])), high + reach)
     pad = 0.06 * max(high - low, 0.1)
-    barred = (cells.pairs >= SUMMARY_SEEDS).any()
+    barred = any(n >= SUMMARY_SEEDS for n in cells.pairs.values())
     share = _LANE * (len(cells.look) - 0.3) if barred else 0.0  # room for the bars
     low -= pad + share / (1 - share) * (high - low + 2 * pad)
     set_log_axis(ax, float(np.exp(low)), float(np.exp(high + pad)), most=5)
