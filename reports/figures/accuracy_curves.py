@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from burden_analysis.arrangement.runs import complete_runs
 from burden_analysis.indicators.accuracy import accuracy_curves as evaluated
 from burden_analysis.results.words import counted, listing, number, span
 from recorders.contract import InputError
-from reports.drawing.axes import note
-from reports.drawing.labels import End, label_ends, settle
-from reports.drawing.style import DOUBLE, LOOKS, SINGLE, Look, inches, style
+from reports.drawing.axes import note, number_ticks
+from reports.drawing.canvas import canvas, finish
+from reports.drawing.labels import End, label_ends
+from reports.drawing.lines import lines
+from reports.drawing.style import LOOKS, Look, style
 from reports.figures.base import SUMMARY_SEEDS, Figure
 from reports.figures.words import left_out
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 _ROW, _MARGIN = 38.0, 16.0  # mm
 _MOST = 6  # panels side by side, and above each other
@@ -87,11 +87,7 @@ def _draw(data: pd.DataFrame) -> MatplotlibFigure:
     lengths, sparsities, ratios = (np.unique(data[name]) for name in ("length", "sparsity", "ratio"))
     look: dict[Any, Look] = dict(zip(ratios.tolist(), _RATIOS, strict=False))
     with style():
-        figure = MatplotlibFigure(
-            figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(_MARGIN + _ROW * len(lengths))),
-            layout=ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=0.02, hspace=0.0),
-        )
-        FigureCanvasAgg(figure)
+        figure = canvas(_MARGIN + _ROW * len(lengths), narrow=len(sparsities) == 1, wspace=0.02)
         grid = figure.subplots(len(lengths), len(sparsities), squeeze=False, sharex="row", sharey=True)
         labels = []
         for row, length in zip(grid, lengths, strict=True):
@@ -105,32 +101,23 @@ def _draw(data: pd.DataFrame) -> MatplotlibFigure:
             row[0].set_ylabel("held-out accuracy (%)")
             row[0].set_xlim(0.0, length)
             row[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            row[0].yaxis.set_major_locator(MaxNLocator(5))
-            row[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 9))))
+            number_ticks(row[0].yaxis, 5)
         figure.supxlabel("epochs", fontsize=6.0)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # final: every format and every save has the same layout
-        for ax, annotations in labels:
-            settle(ax, annotations)
+        finish(figure, labels)
     return figure
 
 
 def _lines(ax: Axes, here: pd.DataFrame, look: dict[Any, Look]) -> None:
     if here.empty:
         note(ax, "no complete run")
-    for ratio, line in here.groupby("ratio"):
-        drawn = look[ratio]
-        runs = line[line["quantity"] == "run"]
-        names = runs["run"].unique()
-        many = len(names) >= SUMMARY_SEEDS
-        for _, run in runs.groupby("run"):
-            (curve,) = ax.plot(run["epoch"], run["value"], color=drawn.colour, linewidth=_RUN if many else _FEW)
-            if len(run) == 1:
-                curve.set(marker="o", markersize=2.0, clip_on=False)
-            curve.set(alpha=min(0.35, 3 / len(names))) if many else curve.set(linestyle=drawn.dash)
-        if many:
-            mean = line[line["quantity"] == "mean"]
-            ax.plot(mean["epoch"], mean["value"], color=drawn.colour, linestyle=drawn.dash, linewidth=_BOLD)
+    runs, means = here[here["quantity"] == "run"], here[here["quantity"] == "mean"]
+    n = runs.groupby("ratio")["run"].nunique()
+    summed = n.index[n >= SUMMARY_SEEDS]
+    many = runs["ratio"].isin(summed)
+    of_run: dict[str, Any] = {"by": "ratio", "one": "run", "x": "epoch"}
+    lines(ax, runs[~many], look, linewidth=_FEW, **of_run)
+    lines(ax, runs[many], look, dashed=False, linewidth=_RUN, alpha=min(0.35, 3 / max(n, default=1)), **of_run)
+    lines(ax, means[means["ratio"].isin(summed)], look, linewidth=_BOLD, **of_run)
 
 
 def _ends(here: pd.DataFrame, look: dict[Any, Look]) -> list[End]:
