@@ -1,4 +1,4 @@
-"""Means behind the tables and figures of a study of compression: of cells over seeds, and of the units judged."""
+"""Means behind the tables and figures of a study of compression: accuracies and their differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burden_analysis.compression.cells import SEED, checked_rows
+from burden_analysis.compression.cells import checked_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,40 +60,22 @@ def mean_gap(own: pd.DataFrame, other: pd.DataFrame) -> tuple[float, int]:
     return float(known.mean()) if known.size else float("nan"), known.size
 
 
-def cell_means(effect: CompressionEffect) -> pd.DataFrame:
-    """Mean difference from compression 0 of every cell and ratio over its seeds.
+def difference_means(effect: CompressionEffect, keys: Sequence[str], *, stable_only: bool = False) -> pd.DataFrame:
+    """Mean differences from compression 0 at every ratio.
 
     Parameters
     ----------
     effect : CompressionEffect
         From `burden_analysis.compression_effect`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `effect.blocks`, ``stable``, ``sparsity``, ``compression`` and ``difference`` (percentage points).
-    """
-    return _means(effect.differences, [*effect.blocks, "stable", "sparsity", "compression"])
-
-
-def unit_means(effect: CompressionEffect, *, stable_only: bool) -> pd.DataFrame:
-    """Mean difference from compression 0 of every unit that is judged, at every ratio.
-
-    Parameters
-    ----------
-    effect : CompressionEffect
-        From `burden_analysis.compression_effect`.
-    stable_only : bool
+    keys : sequence of str
+        Columns of `effect.differences` whose values have a mean each: those of a cell, or of a unit.
+    stable_only : bool, default False
         Whether unstable blocks are left out.
 
     Returns
     -------
     pandas.DataFrame
-        Columns that name the unit, ``compression`` and ``difference`` (percentage points).
+        Columns `keys`, ``compression`` and ``difference`` (percentage points).
     """
     kept = effect.differences[effect.differences["stable"]] if stable_only else effect.differences
-    return _means(kept, [*([SEED] if effect.unit == SEED else effect.blocks), "compression"])
-
-
-def _means(differences: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    return differences.groupby(list(keys), sort=True, observed=True)["difference"].mean().reset_index()
+    return kept.groupby([*keys, "compression"], sort=True, observed=True)["difference"].mean().reset_index()

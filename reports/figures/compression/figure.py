@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
+from burden_analysis.compression.cells import SEED
 from burden_analysis.compression.effect import ALL
-from burden_analysis.compression.means import cell_means, unit_means
+from burden_analysis.compression.means import difference_means
 from burden_analysis.compression.ratio_tests import RATIO
 from recorders.contract import InputError
 from reports.figures.base import SUMMARY_SEEDS, Figure
@@ -69,7 +70,7 @@ def compression_figure(effect: CompressionEffect) -> CompressionFigure:
 
 def _cells(effect: CompressionEffect) -> pd.DataFrame:
     """Differences of panel (a), averaged over seeds, with the panel each belongs to."""
-    cells = cell_means(effect)
+    cells = difference_means(effect, [*effect.blocks, "stable", "sparsity"])
     varying = [name for name in effect.blocks if len(cells[name].unique()) > 1]
     rows, columns = (varying[-1:], varying[:-1]) if len(varying) > 1 else ([], varying)
     return pd.DataFrame(
@@ -111,8 +112,8 @@ def _means(effect: CompressionEffect) -> pd.DataFrame:
 
 def _units(effect: CompressionEffect, scope: str) -> pd.DataFrame:
     """Every unit's mean: few samples are shown one by one."""
-    means = unit_means(effect, stable_only=scope != ALL)
-    unit = list(means.columns.drop(["compression", "difference"]))
+    unit = [SEED] if effect.unit == SEED else list(effect.blocks)
+    means = difference_means(effect, unit, stable_only=scope != ALL)
     return pd.DataFrame(
         {
             "panel": "b",
