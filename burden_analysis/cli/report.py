@@ -136,17 +136,17 @@ def _write_fig2(dataset: xr.Dataset, folder: Path, command: str) -> Path:
     from burden_analysis import check_claims
     from recorders.store.disk import disk_errors
     from reports import save_table, write_report
-    from reports.figures.burden.figure import burden_figures
-    from reports.pages.report_fig2 import default_figures
+    from reports.figures.base import save_pages
+    from reports.figures.burden.figure import burden_pages
+    from reports.figures.fig2.figure import figure2_pages
     from reports.pages.sensitivity import sensitivity_table
 
     comparisons, claims = _comparisons(dataset), check_claims(dataset)
     definitions = sensitivity_table(claims)
-    figures, burden = default_figures(dataset), burden_figures(dataset)
+    figures, burden = figure2_pages(dataset), burden_pages(dataset)
     with disk_errors(folder):
-        for stem, pages in (("figure2", figures), ("burden", burden)):
-            for number, drawn in enumerate(pages, start=1):
-                drawn.save_all(folder, stem if number == 1 else f"{stem}-{number}")
+        for pages in (figures, burden):
+            save_pages(pages, folder)
         if len(definitions):
             save_table(definitions, folder / "sensitivity.csv")
         return write_report(

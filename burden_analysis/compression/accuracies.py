@@ -107,10 +107,10 @@ def last_values(values: xr.DataArray) -> np.ndarray[tuple[int], np.dtype[np.floa
     array, shape (run,)
         NaN where a run has none.
     """
-    table = values.transpose("run", "record").to_numpy().astype(float)
-    known = ~np.isnan(table)
-    at = table.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    return np.where(known.any(axis=1), table[np.arange(len(table)), at], np.nan)
+    found = values.transpose("run", "record").to_numpy().astype(float)
+    table = np.pad(found, ((0, 0), (1, 0)), constant_values=np.nan)  # where a run without any value ends
+    last = (~np.isnan(table) * np.arange(table.shape[1])).max(axis=1)
+    return np.asarray(table[np.arange(len(table)), last])
 
 
 SETUP = ("embed_dim", "num_heads", "epochs", "learning_rate")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.compression.baseline import baseline
 from burden_analysis.indicators.endpoints import endpoint
 from burden_analysis.statistics import ratio_of_geometric_means
 from recorders.contract import InputError
@@ -21,7 +22,6 @@ WINDOW = 0.2  # of the records; the probe's terms are averaged over all mask upd
 OF_RECORDS = ("gradient_mean_abs_mean", "gradient_norm_mean", "dense_gradient_norm_mean", "weight_norm_mean")
 OF_UPDATES = ("compensation", "burden")
 COLUMNS = ("indicator", "compression", "ratio", "ci_low", "ci_high", "n")
-_NAMES = ("run_id", "recording", "compression")  # what the two runs of a pair differ in
 _REFERENCE = "dense"
 
 
@@ -62,10 +62,7 @@ def _relative(value: xr.DataArray) -> list[tuple[float, np.ndarray[tuple[int], n
     """log₁₀ of the value relative to compression 0, mean over the cells of each seed, by ratio."""
     table = pd.DataFrame({str(k): v.to_numpy() for k, v in value.coords.items() if v.dims == ("run",)})
     values = value.to_numpy().astype(float)
-    table["log"] = np.log10(values, where=values > 0, out=np.full(values.shape, np.nan))
-    pair = [str(name) for name in table if name not in (*_NAMES, "log")]
-    base = table[table["compression"] == 0].drop_duplicates(pair).set_index(pair)["log"].rename("base")
-    table = table.join(base, on=pair)
-    table["relative"] = table["log"] - table["base"]
+    logs = np.log10(values, where=values > 0, out=np.full(values.shape, np.nan))
+    table["relative"] = logs - baseline(table, logs)
     seeds = table[table["compression"] > 0].groupby(["compression", "seed"])["relative"].mean()
     return [(float(str(ratio)), own.to_numpy()) for ratio, own in seeds.groupby(level="compression")]

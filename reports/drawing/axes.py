@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
-
+    from matplotlib.axis import Axis
 
 MOST_LABELLED = 3  # up to so many columns every panel names its lines; above, only the last that has them
 
@@ -24,7 +24,7 @@ def schedule(ax: Axes, frame: pd.DataFrame | None) -> None:
     """Draw the pruning schedule as a grey step line."""
     ax.set_ylim(0.0, 1.0)
     ax.yaxis.set_major_locator(FixedLocator([0.0, 1.0]))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    ax.yaxis.set_major_formatter(number_formatter())
     ax.tick_params(axis="x", length=0.0)
     if frame is not None:
         ax.plot(frame["step"], frame["value"], color=GREY, linewidth=0.8, drawstyle="steps-post")
@@ -46,6 +46,17 @@ def title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns:
     if absent and len(absent) < len(order):
         second += f"; no {', '.join(absent)}"
     return f"sparsity {number(sparsity)}\n{fill(second, 120 // columns)}"
+
+
+def number_ticks(axis: Axis, most: int) -> None:
+    """Give an axis up to so many intervals between ticks, printed as `number` does."""
+    axis.set_major_locator(MaxNLocator(most))
+    axis.set_major_formatter(number_formatter())
+
+
+def number_formatter() -> FuncFormatter:
+    """Print ticks as `number` does."""
+    return FuncFormatter(lambda value, _: number(round(value, 9)))
 
 
 def note(ax: Axes, text: str) -> None:

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
+from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.indicators.accuracy import accuracy_curves as evaluated
 from burden_analysis.results.words import counted, listing, number, span
 from recorders.contract import InputError
-from reports.drawing.axes import note
-from reports.drawing.labels import End, label_ends, settle
-from reports.drawing.style import DOUBLE, LOOKS, SINGLE, Look, inches, style
-from reports.figures.base import Figure
-from reports.figures.curves import SUMMARY_SEEDS, complete
+from reports.drawing.axes import note, number_ticks
+from reports.drawing.canvas import canvas, finish
+from reports.drawing.labels import End, label_ends
+from reports.drawing.lines import lines
+from reports.drawing.style import LOOKS, Look, style
+from reports.figures.base import SUMMARY_SEEDS, Figure
 from reports.figures.words import left_out
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 _ROW, _MARGIN = 38.0, 16.0  # mm
 _MOST = 6  # panels side by side, and above each other
@@ -64,7 +65,7 @@ def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
     InputError
         No complete run was ever evaluated; more sparsities, lengths or ratios than can be told apart.
     """
-    data = _numbers(complete(dataset, np.unique(dataset["strategy"].to_numpy().astype(str)).tolist()))
+    data = evaluated(complete_runs(dataset, _strategies(dataset))[0])
     if data.empty:
         raise InputError("no complete run has an accuracy: there is nothing to draw over training")
     for what, name, most in (
@@ -82,42 +83,11 @@ def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
     )
 
 
-def _numbers(runs: xr.Dataset) -> pd.DataFrame:
-    """One row per evaluation of a run, and per mean over the runs of a line, in per cent."""
-    accuracy = 100 * runs["accuracy"].transpose("run", "record").to_numpy().astype(float)
-    at, when = np.nonzero(np.isfinite(accuracy))
-    epoch = runs["epoch"].to_numpy().astype(float)
-    found = pd.DataFrame(
-        {
-            "sparsity": runs["sparsity"].to_numpy()[at],
-            "ratio": runs["compression"].to_numpy()[at],
-            "run": [_name(runs, k) for k in at],
-            "epoch": epoch[when],
-            "value": accuracy[at, when],
-        }
-    ).dropna()
-    found.insert(0, "length", found.groupby("run")["epoch"].transform("max").round(6))
-    line = ["length", "sparsity", "ratio"]
-    n = found.groupby(line)["run"].transform("nunique")
-    grouped = found.assign(n=n).groupby([*line, "epoch"])
-    # Only where every run was evaluated: else the mean jumps where a run leaves it.
-    means = grouped["value"].mean()[grouped["value"].count() == grouped["n"].first()].reset_index()
-    return pd.concat([found.assign(quantity="run"), means.assign(quantity="mean", run="")], ignore_index=True)
-
-
-def _name(runs: xr.Dataset, k: Any) -> str:
-    return f"{runs['recording'].to_numpy()[k]}/{runs['run_id'].to_numpy()[k]}"
-
-
 def _draw(data: pd.DataFrame) -> MatplotlibFigure:
     lengths, sparsities, ratios = (np.unique(data[name]) for name in ("length", "sparsity", "ratio"))
     look: dict[Any, Look] = dict(zip(ratios.tolist(), _RATIOS, strict=False))
     with style():
-        figure = MatplotlibFigure(
-            figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(_MARGIN + _ROW * len(lengths))),
-            layout=ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=0.02, hspace=0.0),
-        )
-        FigureCanvasAgg(figure)
+        figure = canvas(_MARGIN + _ROW * len(lengths), narrow=len(sparsities) == 1, wspace=0.02)
         grid = figure.subplots(len(lengths), len(sparsities), squeeze=False, sharex="row", sharey=True)
         labels = []
         for row, length in zip(grid, lengths, strict=True):
@@ -131,32 +101,23 @@ def _draw(data: pd.DataFrame) -> MatplotlibFigure:
             row[0].set_ylabel("held-out accuracy (%)")
             row[0].set_xlim(0.0, length)
             row[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            row[0].yaxis.set_major_locator(MaxNLocator(5))
-            row[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 9))))
+            number_ticks(row[0].yaxis, 5)
         figure.supxlabel("epochs", fontsize=6.0)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # final: every format and every save has the same layout
-        for ax, annotations in labels:
-            settle(ax, annotations)
+        finish(figure, labels)
     return figure
 
 
 def _lines(ax: Axes, here: pd.DataFrame, look: dict[Any, Look]) -> None:
     if here.empty:
         note(ax, "no complete run")
-    for ratio, line in here.groupby("ratio"):
-        drawn = look[ratio]
-        runs = line[line["quantity"] == "run"]
-        names = runs["run"].unique()
-        many = len(names) >= SUMMARY_SEEDS
-        for _, run in runs.groupby("run"):
-            (curve,) = ax.plot(run["epoch"], run["value"], color=drawn.colour, linewidth=_RUN if many else _FEW)
-            if len(run) == 1:
-                curve.set(marker="o", markersize=2.0, clip_on=False)
-            curve.set(alpha=min(0.35, 3 / len(names))) if many else curve.set(linestyle=drawn.dash)
-        if many:
-            mean = line[line["quantity"] == "mean"]
-            ax.plot(mean["epoch"], mean["value"], color=drawn.colour, linestyle=drawn.dash, linewidth=_BOLD)
+    runs, means = here[here["quantity"] == "run"], here[here["quantity"] == "mean"]
+    n = runs.groupby("ratio")["run"].nunique()
+    summed = n.index[n >= SUMMARY_SEEDS]
+    many = runs["ratio"].isin(summed)
+    of_run: dict[str, Any] = {"by": "ratio", "one": "run", "x": "epoch"}
+    lines(ax, runs[~many], look, linewidth=_FEW, **of_run)
+    lines(ax, runs[many], look, dashed=False, linewidth=_RUN, alpha=min(0.35, 3 / max(n, default=1)), **of_run)
+    lines(ax, means[means["ratio"].isin(summed)], look, linewidth=_BOLD, **of_run)
 
 
 def _ends(here: pd.DataFrame, look: dict[Any, Look]) -> list[End]:
@@ -182,7 +143,7 @@ def _caption(data: pd.DataFrame, dataset: xr.Dataset) -> str:
         f"Held-out accuracy over training at compression {listing(map(number, np.unique(data['ratio'])))}, one column "
         f"per sparsity{rows}. Thin lines: single runs, all settings and seeds (n = {span(map(int, n))}); {bold}. No "
         "smoothing, no interval and no test in this figure. "
-        f"{left_out(dataset, np.unique(dataset['strategy'].to_numpy().astype(str)).tolist())}"
+        f"{left_out(dataset, _strategies(dataset))}"
     ).strip()
 
 
@@ -193,6 +154,10 @@ def _description(data: pd.DataFrame) -> str:
         ends = listing(f"{_end(line):.2f} % at ratio {number(ratio)}" for ratio, line in here.groupby("ratio"))
         told.append(f"{_where(length, sparsity)}: {ends}")
     return f"Line charts over epochs. Mean accuracy ends at: {'; '.join(told)}."
+
+
+def _strategies(dataset: xr.Dataset) -> list[str]:
+    return [str(name) for name in np.unique(dataset["strategy"].to_numpy().astype(str))]
 
 
 def _end(line: pd.DataFrame) -> float:

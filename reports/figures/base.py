@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
+from burden_analysis.definitions import ORDER
+from burden_analysis.indicators.curves import COLUMNS
 from burden_analysis.results.words import listing, number
 from recorders.contract import InputError, unknown_name
 from reports.drawing.style import style
 from reports.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
     import xarray as xr
     from matplotlib.figure import Figure as MatplotlibFigure
 
 FORMATS = ("pdf", "svg", "png")
 MOST_COLUMNS = 6
-ORDER = ("iterative", "optimal", "random")
+SUMMARY_SEEDS = 5  # with fewer, a mean line or a bar hides more than it shows
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ class Figure:
         What is shown, generated from the numbers.
     description : str
         The text alternative: where every curve ends.
+    stem : str
+        Of a class of figures: its files' name without suffix.
     """
+
+    stem: ClassVar[str]
 
     figure: MatplotlibFigure
     data: pd.DataFrame
@@ -64,8 +72,6 @@ class Figure:
         if kind not in FORMATS:
             raise unknown_name("figure format", kind or path.name, FORMATS)
         return write_whole(path, self.render(kind))
-
-    stem: ClassVar[str] = "figure2"
 
     def save_all(self, folder: str | Path, stem: str | None = None) -> list[Path]:
         """Write PDF, SVG and PNG with the plotted numbers (CSV) and the caption (TXT) beside them.
@@ -101,6 +107,23 @@ class Figure:
         with style():
             self.figure.savefig(buffer, format=kind, metadata=metadata[kind])
         return buffer.getvalue()
+
+
+def save_pages(figures: Iterable[Figure], folder: str | Path) -> None:
+    """Write figures that continue one another: ``figure2``, ``figure2-2`` and so on, as `Figure.save_all`."""
+    for page, figure in enumerate(figures, start=1):
+        figure.save_all(folder, figure.stem if page == 1 else f"{figure.stem}-{page}")
+
+
+def pages(sparsities: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+    """Split the sparsities of a study into as many as fit the columns of a page, for each page."""
+    return [sparsities[k : k + MOST_COLUMNS] for k in range(0, sparsities.size, MOST_COLUMNS)]
+
+
+def in_panels(parts: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Put the rows of curves one after the other, the panel that shows them in a first column."""
+    filled = [rows.assign(panel=panel)[["panel", *COLUMNS]] for panel, rows in parts if len(rows)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["panel", *COLUMNS])
 
 
 def check_columns(sparsities: Sequence[float]) -> None:

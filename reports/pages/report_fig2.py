@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from burden_analysis.indicators.mask_updates import probed
 from burden_analysis.results.words import capitalised, listing, number
-from reports.figures.base import MOST_COLUMNS, Figure, drawn_order
-from reports.figures.burden.figure import burden_figures
+from reports.figures.burden.figure import burden_pages
 from reports.figures.burden.words import STATIC, UNPROBED
-from reports.figures.fig2.figure import figure2
+from reports.figures.fig2.figure import figure2_pages
 from reports.figures.words import words
 from reports.pages.claims import claim_blocks, claim_facts, claim_tests
 from reports.pages.page import figure_facts, figure_parts, tests_table, write_page
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from burden_analysis import Claims, Comparison
+    from reports.figures.base import Figure
 
 
 def write_report(
@@ -64,8 +62,8 @@ def write_report(
     Path
         The HTML file.
     """
-    shown = default_figures(dataset) if figures is None else list(figures)
-    more = burden_figures(dataset) if burden is None else list(burden)
+    shown = figure2_pages(dataset) if figures is None else list(figures)
+    more = burden_pages(dataset) if burden is None else list(burden)
     table = burden_table(dataset)
     runs = run_list(dataset)
     context = {
@@ -106,28 +104,6 @@ def write_report(
         "command": command,
     }
     return write_page("report.html.j2", context, facts, Path(folder))
-
-
-def default_figures(dataset: xr.Dataset) -> list[Figure]:
-    """Draw Figure 2 of a study, on as many pages as its sparsities need.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    list of Figure
-        One per six sparsities, of the strategies of `drawn_order`.
-    """
-    strategy, sparsity, order = dataset["strategy"].to_numpy(), dataset["sparsity"].to_numpy(), drawn_order(dataset)
-    wanted = np.isin(strategy, order)
-    levels = np.unique(sparsity[wanted])
-    pages = [levels[k : k + MOST_COLUMNS] for k in range(0, levels.size, MOST_COLUMNS)]
-    # Runs of other strategies stay, for the caption to name them.
-    chosen = [np.flatnonzero(~wanted | np.isin(sparsity, page)) for page in pages]
-    return [figure2(dataset.isel(run=runs), order=order) for runs in chosen]
 
 
 def _across(comparison: Comparison) -> str:

@@ -71,8 +71,8 @@ def write_tables_report(
     notes: list[str] = []
     figures = list(_figures(dataset, study, notes))
     tables = _accuracies(study, notes)
-    for stem, figure in figures:
-        figure.save_all(folder, stem)
+    for figure in figures:
+        figure.save_all(folder)
     _save_tables(study, tables, folder)
     several = len(set(dataset["recording"].to_numpy().tolist())) > 1
     runs = run_list(dataset, [*(["recording"] if several else []), "compression"])
@@ -83,7 +83,7 @@ def write_tables_report(
         "outcomes": _outcomes(study),
         "verdicts": _verdicts(study),
         "notes": notes,
-        "figures": figure_parts([figure for _, figure in figures]),
+        "figures": figure_parts(figures),
         "relation": study.relation,
         "accuracies": [table.to_table() for table in tables],
         "differences": _differences(study),
@@ -104,7 +104,7 @@ def write_tables_report(
         "not_judged": study.reason,
         "published": {"outcome": study.published.outcome, "verdict": study.published.verdict},
         "notes": notes,
-        "figures": figure_facts([figure for _, figure in figures]),
+        "figures": figure_facts(figures),
         "accuracies": [] if study.table is None else study.table.to_dict("records"),
         "merging": [dict(zip(merged.columns, row, strict=True)) for row in merged.rows] if merged else [],
         "indicators": relative.to_dict("records"),
@@ -116,7 +116,7 @@ def write_tables_report(
     return write_page("tables.html.j2", context, facts, folder)
 
 
-def _figures(dataset: xr.Dataset, study: CompressionStudy, notes: list[str]) -> Iterator[tuple[str, Figure]]:
+def _figures(dataset: xr.Dataset, study: CompressionStudy, notes: list[str]) -> Iterator[Figure]:
     """Draw what can be drawn; why something cannot is a note."""
     effect = study.effect
     wanted: list[tuple[str, Callable[[], Figure]]] = [("training", lambda: accuracy_curves(dataset))]
@@ -124,7 +124,7 @@ def _figures(dataset: xr.Dataset, study: CompressionStudy, notes: list[str]) -> 
         wanted.insert(0, ("compression", lambda: compression_figure(effect)))
     for stem, draw in wanted:
         try:
-            yield stem, draw()
+            yield draw()
         except InputError as error:
             notes.append(f"Figure {stem} was not drawn: {error}.")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis.compression.accuracies import SETUP
-from burden_analysis.compression.cells import checked_rows
+from burden_analysis.compression.means import accuracy_means, mean_gap
 from burden_analysis.results.families import Family, of_family
 from burden_analysis.results.printed import escaped, heading, to_csv, to_markdown
 from burden_analysis.results.words import MISSING, counted, listing, number, span
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from burden_analysis import CompressionEffect
-
-_AXES = ("compression", "sparsity")
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,9 @@ def accuracy_tables(
                 f"the published table has no column {listing(absent)}, so cells cannot be matched: rename the settings "
                 f"of the other one (it has {listing(map(str, published.columns))})"
             )
-        beside = _means(published, blocks)[0]
-    means, counts = _means(table, blocks)
+        beside = accuracy_means(published, blocks)["mean"]
+    found = accuracy_means(table, blocks)
+    means, counts = found["mean"], found["count"]
     varying = [name for name in blocks if len(means.index.unique(name)) > 1]
     constant = {name: means.index.unique(name)[0] for name in blocks if name not in varying}
     rows, rest = varying[-1:], varying[:-1]
@@ -190,12 +189,6 @@ def difference_table(effect: CompressionEffect) -> pd.DataFrame:
     return cells.merge(units, on=keys).rename(columns=names)
 
 
-def _means(table: pd.DataFrame, blocks: Sequence[str]) -> tuple[pd.Series[float], pd.Series[int]]:
-    """Mean accuracy of every cell and ratio over its seeds, and how many there are."""
-    grouped = checked_rows(table, blocks).groupby([*blocks, *_AXES], sort=True, observed=True)["accuracy"]
-    return grouped.mean(), grouped.count()
-
-
 def _axis(index: pd.Index[Any], names: list[str]) -> pd.Index[Any]:
     """List what occurs: a cross product would add set-ups that nobody trained."""
     keys = index.to_frame(index=False)[names].drop_duplicates().sort_values(names)
@@ -228,15 +221,12 @@ def _caption(own: pd.DataFrame, other: pd.DataFrame | None, fixed: dict[str, Any
 
 
 def _beside(own: pd.DataFrame, published: pd.DataFrame) -> str:
-    gaps = (own - published).to_numpy(float)
-    known = gaps[np.isfinite(gaps)]
-    if not known.size:
+    gap, n = mean_gap(own, published)
+    if not n:
         return "In parentheses: published values; no cell has both."
-    mean = f"{known.mean():+.2f}".replace("-", "−")
-    return (
-        f"In parentheses: published values ({known.size} of {gaps.size} cells have both; own minus published: mean "
-        f"{mean} points)."
-    )
+    mean = f"{gap:+.2f}".replace("-", "−")
+    both = f"{n} of {own.size} cells have both; own minus published: mean {mean} points"
+    return f"In parentheses: published values ({both})."
 
 
 def _flat(frame: pd.DataFrame, suffix: str) -> pd.DataFrame:

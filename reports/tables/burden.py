@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.stats import t as student
 
-from burden_analysis import endpoint
-from burden_analysis.arrangement.runs import complete_runs
-from burden_analysis.indicators.mask_updates import probed
+from burden_analysis.comparison.burden_means import TERMS, burden_means
+from burden_analysis.comparison.ratio_curves import LEVEL
 from burden_analysis.results.words import number
-from reports.figures.curves import BAND_SEEDS, LEVEL
+from burden_analysis.statistics.estimates.band import BAND_FROM
 from reports.tables.table import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
-
-TABLE = ("compensation", "covariance", "burden", "recovered", "relaxation")
 
 
 def burden_table(dataset: xr.Dataset) -> Table | None:
@@ -35,31 +31,23 @@ def burden_table(dataset: xr.Dataset) -> Table | None:
         A value is the mean over the probed updates of a run, then over runs; target: labels. None when no complete run
         has a probed mask update.
     """
-    known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str)))
-    runs, _ = complete_runs(dataset, known)
-    if not probed(runs) or "fit" not in runs or not np.isfinite(runs["fit"]).any():
+    means = burden_means(dataset, level=LEVEL)
+    if means.empty:
         return None
-    cells = pd.DataFrame({name: runs[name].to_numpy() for name in ("strategy", "sparsity")})
-    for name in TABLE:
-        cells[name] = endpoint(runs, name, window=1.0, scale="raw").to_numpy()
-    rows = []
-    for (strategy, sparsity), cell in cells.dropna(subset=["compensation"]).groupby(["strategy", "sparsity"]):
-        rows.append(
-            (str(strategy), number(sparsity), str(len(cell)), *(_interval(cell[name].dropna()) for name in TABLE))
-        )
+    rows = tuple(
+        (str(strategy), number(sparsity), str(n), *cell.apply(_mean, axis=1))
+        for (strategy, sparsity, n), cell in means.groupby(["strategy", "sparsity", "n"])
+    )
     return Table(
         f"Mean over all probed mask updates of a run, then over seeds, with {LEVEL:.0%} t intervals (none below "
-        f"{BAND_SEEDS} seeds); target: labels; recovered: mean of both orders; relaxation: error at the next record "
+        f"{BAND_FROM} seeds); target: labels; recovered: mean of both orders; relaxation: error at the next record "
         "less the error just after the update",
-        ("strategy", "sparsity", "n", *TABLE),
-        tuple(rows),
-        (False, *([True] * (2 + len(TABLE)))),
+        ("strategy", "sparsity", "n", *TERMS),
+        rows,
+        (False, *([True] * (2 + len(TERMS)))),
     )
 
 
-def _interval(values: pd.Series[float]) -> str:
-    n = len(values)
-    if n < BAND_SEEDS:
-        return number(values.mean() if n else np.nan)
-    half = float(student.ppf((1 + LEVEL) / 2, n - 1) * values.std() / np.sqrt(n))
-    return f"{number(values.mean())} [{number(values.mean() - half)}, {number(values.mean() + half)}]"
+def _mean(row: pd.Series[float]) -> str:
+    interval = "" if np.isnan(row["ci_low"]) else f" [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    return number(row["mean"]) + interval

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from burden_analysis.compression.accuracies import last_values
+from burden_analysis.indicators.accuracy import final_accuracies
 from burden_analysis.results.words import MISSING, counted, number
 from recorders.contract import Status
 from reports.drawing.style import LOOKS
 from reports.tables.table import Table, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import xarray as xr
 
@@ -35,8 +37,7 @@ def run_list(dataset: xr.Dataset, settings: Sequence[str] = ()) -> pd.DataFrame:
     """
     columns = (*settings, "run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written")
     runs = pd.DataFrame({name: dataset[name].to_numpy() for name in columns})
-    accuracy = dataset["accuracy"].transpose("run", "record").to_numpy()
-    runs["final_accuracy"] = [next(iter(row[np.isfinite(row)][::-1]), np.nan) for row in accuracy]
+    runs["final_accuracy"] = last_values(dataset["accuracy"])
     rank = {name: k for k, name in enumerate(LOOKS)}
     order = runs["strategy"].map(lambda name: (rank.get(name, len(rank)), name))
     runs = runs.assign(order=order).sort_values([*settings, "order", "sparsity", "seed"], kind="stable")
@@ -58,15 +59,14 @@ def design_matrix(runs: pd.DataFrame, rows: str = "strategy", columns: str = "sp
     Table
         Cells such as ``4 of 5``.
     """
-
-    def complete(cell: pd.DataFrame) -> str:
-        return f"{(cell['status'] == Status.COMPLETE).sum()} of {len(cell)}"
-
-    return _crossed(runs, rows, columns, "Complete runs, of those planned or started (–: none planned)", complete)
+    done = (runs["status"] == Status.COMPLETE).groupby([runs[rows], runs[columns]])
+    counts = pd.DataFrame({"complete": done.sum(), "all": done.size()})
+    cells = {key: f"{complete} of {planned}" for key, complete, planned in counts.itertuples(name=None)}
+    return _crossed(runs, rows, columns, "Complete runs, of those planned or started (–: none planned)", cells)
 
 
 def accuracy_matrix(runs: pd.DataFrame) -> Table:
-    """Average the final held-out accuracy of complete runs over seeds, strategy by sparsity.
+    """Lay out the final held-out accuracy of complete runs, strategy by sparsity.
 
     Parameters
     ----------
@@ -78,16 +78,12 @@ def accuracy_matrix(runs: pd.DataFrame) -> Table:
     Table
         Cells such as ``0.965 ± 0.004 (n = 5)``; no deviation from a single seed.
     """
-
-    def mean(cell: pd.DataFrame) -> str:
-        values = cell.loc[cell["status"] == Status.COMPLETE, "final_accuracy"].dropna()
-        if values.empty:
-            return MISSING
-        deviation = f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else ""
-        return f"{values.mean():.4f}{deviation} (n = {len(values)})"
-
     caption = "Final held-out accuracy of complete runs: mean ± standard deviation over seeds"
-    return _crossed(runs, "strategy", "sparsity", caption, mean)
+    cells = {
+        key: f"{mean:.4f}{'' if np.isnan(sd) else f' ± {sd:.4f}'} (n = {n})"
+        for key, mean, sd, n in final_accuracies(runs).itertuples(name=None)
+    }
+    return _crossed(runs, "strategy", "sparsity", caption, cells)
 
 
 def missing_list(runs: pd.DataFrame) -> Table | None:
@@ -107,11 +103,8 @@ def summary(runs: pd.DataFrame) -> str:
     )
 
 
-def _crossed(runs: pd.DataFrame, row: str, column: str, caption: str, show: Callable[[pd.DataFrame], str]) -> Table:
+def _crossed(runs: pd.DataFrame, row: str, column: str, caption: str, cells: Mapping[Hashable, str]) -> Table:
     levels = np.unique(runs[column])
-    rows = []
-    for name, own in runs.groupby(row, sort=False):
-        cells = [own[own[column] == level] for level in levels]
-        rows.append((str(name), *(show(cell) if len(cell) else MISSING for cell in cells)))
+    rows = tuple((str(name), *(cells.get((name, level), MISSING) for level in levels)) for name in runs[row].unique())
     columns = (row, *(f"{column} {number(level)}" for level in levels))
-    return Table(caption, columns, tuple(rows), (False, *(True for _ in levels)))
+    return Table(caption, columns, rows, (False, *(True for _ in levels)))

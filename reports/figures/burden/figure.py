@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from burden_analysis import burden_decomposition
+from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.definitions import ORDER
+from burden_analysis.indicators.burden_curves import load_curves, probed_counts, share_curves, term_curves
+from burden_analysis.indicators.curves import CELL, schedule_curves
 from burden_analysis.indicators.mask_updates import probed, require_updates, static_strategies
 from burden_analysis.results.words import listing
 from recorders.contract import LOADS, InputError, unknown_name, variable
-from reports.figures.base import MOST_COLUMNS, ORDER, Figure, check_columns, check_one_run_each, drawn_order
-from reports.figures.burden.numbers import burden_numbers, probed_counts
+from reports.figures.base import Figure, check_columns, check_one_run_each, drawn_order, in_panels, pages
 from reports.figures.burden.panels import draw_burden
 from reports.figures.burden.words import caption, description
-from reports.figures.curves import complete
 from reports.figures.words import not_drawn
 
 if TYPE_CHECKING:
@@ -82,9 +85,9 @@ def burden_figure(
     sparsities = [float(s) for s in np.unique(asked["sparsity"].to_numpy())]
     check_columns(sparsities)
     check_one_run_each(asked)
-    runs = complete(asked, [strategy, *order])
+    runs, _ = complete_runs(asked, [strategy, *order])
     require_updates(runs)
-    data, seeds = burden_numbers(runs, strategy, order, load, layer), probed_counts(runs)
+    data, seeds = _plotted(runs, strategy, order, load, layer), probed_counts(runs)
     updates = runs.isel(run=np.flatnonzero(runs["strategy"].to_numpy() == strategy))
     facts: dict[str, Any] = {
         "strategy": strategy,
@@ -103,7 +106,7 @@ def burden_figure(
     )
 
 
-def burden_figures(dataset: xr.Dataset) -> list[Figure]:
+def burden_pages(dataset: xr.Dataset) -> list[BurdenFigure]:
     """Draw the burden figure of a study on as many pages as its sparsities need; none when it was not probed.
 
     Parameters
@@ -113,23 +116,33 @@ def burden_figures(dataset: xr.Dataset) -> list[Figure]:
 
     Returns
     -------
-    list of Figure
+    list of BurdenFigure
         One per strategy that updates its mask and six sparsities with a complete run that has a probed update. The
         first shows the load of the claim's strategies beside it, the others their own alone.
     """
     if not probed(dataset) or "fit" not in dataset:
         return []
     known = drawn_order(dataset)
-    done = complete(dataset, known)
-    updated = done["fit"].notnull().any(["update", "target"]).to_numpy()
-    figures: list[Figure] = []
+    done, _ = complete_runs(dataset, known)
+    updated = done["fit"].count(["update", "target"]).to_numpy() > 0
+    figures: list[BurdenFigure] = []
     for name in known:
         levels = np.unique(done["sparsity"].to_numpy()[updated & (done["strategy"].to_numpy() == name)])
         order = [name] if figures else list(dict.fromkeys([name, *(other for other in ORDER if other in known)]))
-        for k in range(0, levels.size, MOST_COLUMNS):
-            page = dataset.isel(run=np.flatnonzero(np.isin(dataset["sparsity"], levels[k : k + MOST_COLUMNS])))
-            figures.append(burden_figure(page, strategy=name, order=order))
+        for page in pages(levels):
+            shown = dataset.isel(run=np.flatnonzero(np.isin(dataset["sparsity"], page)))
+            figures.append(burden_figure(shown, strategy=name, order=order))
     return figures
+
+
+def _plotted(runs: xr.Dataset, strategy: str, order: Sequence[str], load: str, layer: str) -> pd.DataFrame:
+    """Every number the figure shows, one per row: the schedule, then cell by cell."""
+    terms = term_curves(runs, strategy)
+    cells = in_panels(
+        [("terms", terms), ("share", share_curves(terms)), ("load", load_curves(runs, order, load, layer))]
+    )
+    schedule = in_panels([("schedule", schedule_curves(runs, strategy))])
+    return pd.concat([schedule, cells.sort_values(CELL, kind="stable")], ignore_index=True)
 
 
 def _decomposed(dataset: xr.Dataset, asked: str | None, order: Sequence[str], known: Sequence[str]) -> str:

@@ -6,37 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+import pandas as pd
 
-from burden_analysis.results.words import number
-from reports.drawing.axes import note, schedule, set_step_axis, title
-from reports.drawing.labels import End, label_ends, settle
-from reports.drawing.style import DOUBLE, GREY, SINGLE, Look, inches, looks, style
+from burden_analysis.indicators.burden_curves import LEVELS, SPLIT
+from reports.drawing.axes import MOST_LABELLED, note, number_ticks, schedule, set_step_axis, title
+from reports.drawing.canvas import canvas, finish, letter
+from reports.drawing.labels import End, label_ends
+from reports.drawing.lines import lines
+from reports.drawing.style import GREY, Look, looks, style
 from reports.drawing.ticks import set_log_axis
-from reports.figures.burden.numbers import LEVELS, SPLIT
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 HEIGHT = 160.0  # mm
 COMPENSATION, COVARIANCE = Look("#E69F00", (0, (5.0, 1.0, 1.0, 1.0))), Look("#56B4E9", (0, ()))
 HATCH = "////////"  # tells the covariance apart without its colour
 SHADE = "#D9D9D9"  # of the area of fit
 FIT, NEW_FIT = Look("#595959", (0, (2.0, 1.0))), Look("#CC79A7", (0, ()))
-LINES = {"new_fit": ("new fit", NEW_FIT), "fit": ("fit", FIT), "compensation": ("compensation", COMPENSATION)}
+TERMS = {"new_fit": NEW_FIT, "fit": FIT, "compensation": COMPENSATION}
 
 _SCHEDULE, _TERMS, _SHARES, _LOADS = 0.3, 1.25, 1.25, 2.55  # relative heights; all loads share the last
 _FLOOR = 1e-4  # of the largest value; what is smaller leaves the log axis
-_EVERYWHERE = 3  # up to so many columns every panel names its parts; above, only the last
 
 Groups = dict["Hashable", "pd.DataFrame"]
-Floats = npt.NDArray[np.float64]
 
 
 def draw_burden(
@@ -52,7 +48,7 @@ def draw_burden(
     Parameters
     ----------
     data : pandas.DataFrame
-        From `reports.figures.burden.numbers.burden_numbers`.
+        The numbers, as `reports.burden_figure` returns them.
     strategy : str
         Whose mask updates are decomposed.
     order : sequence of str
@@ -74,11 +70,7 @@ def draw_burden(
     groups: Groups = dict(iter(shared.groupby(keys)))
     look = looks(order)
     with style():
-        figure = Figure(
-            figsize=(inches(SINGLE if len(sparsities) == 1 else DOUBLE), inches(HEIGHT)),
-            layout=ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=0.0, hspace=0.0),
-        )
-        FigureCanvasAgg(figure)
+        figure = canvas(HEIGHT, narrow=len(sparsities) == 1)
         heights = [_SCHEDULE, _TERMS, _SHARES, *([_LOADS / len(order)] * len(order))]
         grid = figure.subplots(
             len(heights), len(sparsities), squeeze=False, sharex=True, sharey="row", height_ratios=heights
@@ -87,28 +79,20 @@ def draw_burden(
             ax.sharey(grid[3, 0])
         set_step_axis(grid[-1][0], data, len(sparsities))
         grid[0, 0].set_ylabel("sparsity", rotation=0.0, ha="right", va="center", color=GREY)
-        _set_axes(list(grid[1:, 0]), data, unit)
+        _set_axes(grid, data, unit)
         labels = []
         for k, (column, sparsity) in enumerate(zip(grid.T, sparsities, strict=True)):
-            named = len(sparsities) <= _EVERYWHERE or k == len(sparsities) - 1
+            named = len(sparsities) <= MOST_LABELLED or k == len(sparsities) - 1
             schedule(column[0], groups.get(("schedule", sparsity, "actual_sparsity", "actual sparsity", strategy)))
             column[0].set_title(title(sparsity, seeds, order, len(sparsities)), linespacing=1.3)
-            for ax, drawer in zip(column[1:3], (_terms, _shares), strict=True):
-                ends = drawer(ax, groups, sparsity, strategy)
-                labels.append((ax, label_ends(ax, ends if named else [])))
-            for ax, name in zip(column[3:], order, strict=True):
-                ends = _loads(ax, groups, sparsity, name, look[name])
-                labels.append((ax, label_ends(ax, ends if named else [])))
+            ends = [_terms(column[1], groups, sparsity, strategy), _shares(column[2], groups, sparsity, strategy)]
+            ends += [_loads(ax, groups, sparsity, name, look) for ax, name in zip(column[3:], order, strict=True)]
+            labels += [(ax, label_ends(ax, e if named else [])) for ax, e in zip(column[1:], ends, strict=True)]
         figure.supxlabel("optimiser steps", fontsize=6.0)
         figure.align_ylabels(grid[1:, 0])
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # final: every format and every save has the same layout
-        for ax in grid.flat:  # the solver's last digits vary, and an SVG names its clips by them
-            ax.set_position([round(float(edge), 6) for edge in ax.get_position().bounds])
-        for ax, annotations in labels:
-            settle(ax, annotations)
-        for letter, ax in zip("abc", grid[1:4, 0], strict=True):
-            figure.text(0.004, ax.get_position().y1, letter, fontsize=7.0, fontweight="bold", va="top", ha="left")
+        finish(figure, labels)
+        for text, ax in zip("abc", grid[1:4, 0], strict=True):
+            letter(figure, text, ax)
     return figure
 
 
@@ -117,19 +101,11 @@ def _terms(ax: Axes, groups: Groups, sparsity: float, strategy: str) -> list[End
     if drawn is None:
         note(ax, "no probed run")
         return []
-    for _, curve in drawn.groupby("seed"):
-        ax.plot(curve["step"], curve["value"], color=NEW_FIT.colour, linewidth=0.35, alpha=0.5)
-    ends = []
-    for term, (name, look) in LINES.items():
-        mean = groups[("terms", sparsity, term, "mean", strategy)]
-        mean = mean[mean["value"] >= ax.get_ylim()[0]]  # a log axis has no place for an update that changed nothing
-        if mean.empty:
-            continue
-        point = "." if len(mean) == 1 else None
-        ax.plot(mean["step"], mean["value"], color=look.colour, linestyle=look.dash, linewidth=0.9, marker=point)
-        last = mean.iloc[-1]
-        ends.append(End(name, float(last["step"]), float(last["value"]), look.colour, look.ink))
-    return ends
+    lines(ax, drawn, TERMS, by="indicator", dashed=False, linewidth=0.35, alpha=0.5)
+    means = pd.concat([groups[("terms", sparsity, term, "mean", strategy)] for term in TERMS])
+    means = means[means["value"] >= ax.get_ylim()[0]]  # a log axis has no place for an update that changed nothing
+    lines(ax, means, TERMS, by="indicator", linewidth=0.9)
+    return [_end(curve, str(term).replace("_", " "), TERMS[str(term)]) for term, curve in means.groupby("indicator")]
 
 
 def _shares(ax: Axes, groups: Groups, sparsity: float, strategy: str) -> list[End]:
@@ -153,7 +129,7 @@ def _shares(ax: Axes, groups: Groups, sparsity: float, strategy: str) -> list[En
     return [End(t, float(edges[-1]), float(heights[t]), inks[t].colour, inks[t].ink) for t in SPLIT]
 
 
-def _loads(ax: Axes, groups: Groups, sparsity: float, name: str, look: Look) -> list[End]:
+def _loads(ax: Axes, groups: Groups, sparsity: float, name: str, look: Mapping[str, Look]) -> list[End]:
     asked = {f"quantile {level:g}": ("load", sparsity, "load", f"quantile {level:g}", name) for level in LEVELS}
     found = {quantity: groups[key] for quantity, key in asked.items() if key in groups}
     if not found:
@@ -161,18 +137,24 @@ def _loads(ax: Axes, groups: Groups, sparsity: float, name: str, look: Look) -> 
         return []
     for low, high, alpha in ((0.05, 0.95, 0.18), (0.25, 0.75, 0.35)):
         lower, upper = found[f"quantile {low:g}"], found[f"quantile {high:g}"]
-        ax.fill_between(lower["step"], lower["value"], upper["value"], color=look.colour, alpha=alpha, linewidth=0.0)
-    median = found["quantile 0.5"]
-    ax.plot(median["step"], median["value"], color=look.colour, linestyle=look.dash, linewidth=0.9)
-    last = median.iloc[-1]
-    return [End(name, float(last["step"]), float(last["value"]), look.colour, look.ink)]
+        ax.fill_between(
+            lower["step"], lower["value"], upper["value"], color=look[name].colour, alpha=alpha, linewidth=0.0
+        )
+    lines(ax, found["quantile 0.5"], look, linewidth=0.9)
+    return [_end(found["quantile 0.5"], name, look[name])]
 
 
-def _set_axes(axes: Sequence[Axes], data: pd.DataFrame, unit: str) -> None:
-    terms, shares, *loads = axes
+def _end(curve: pd.DataFrame, text: str, look: Look) -> End:
+    last = curve.iloc[-1]
+    return End(text, float(last["step"]), float(last["value"]), look.colour, look.ink)
+
+
+def _set_axes(grid: npt.NDArray[Any], data: pd.DataFrame, unit: str) -> None:
+    terms, shares, *loads = grid[1:, 0]
     terms.set_ylabel("squared norm")
-    drawn = data[(data["panel"] == "terms") & data["indicator"].isin(LINES) & (data["quantity"] != "seed")]
-    values = np.concatenate([drawn["value"].to_numpy(float), _seeds(data, "new_fit")])
+    seeds = (data["indicator"] == "new_fit") & (data["quantity"] == "seed")
+    drawn = (data["panel"] == "terms") & data["indicator"].isin(TERMS) & (data["quantity"] != "seed")
+    values = data.loc[drawn | seeds, "value"].to_numpy(float)
     values = values[values > _FLOOR * values.max(initial=0.0)]
     if values.size:
         pad = max(values.max() / values.min(), 1.1) ** 0.04
@@ -180,16 +162,10 @@ def _set_axes(axes: Sequence[Axes], data: pd.DataFrame, unit: str) -> None:
     shares.set_ylabel("share of\nall three terms")
     negative = data.loc[(data["panel"] == "share") & (data["value"] < 0), "value"].to_numpy(float)
     shares.set_ylim(1.08 * min(-0.05, float(negative.min(initial=0.0))), 1.02)
-    shares.yaxis.set_major_locator(MaxNLocator(4))
-    shares.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    for ax in loads:
-        ax.yaxis.set_major_locator(MaxNLocator(4))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    number_ticks(shares.yaxis, 4)
+    for ax in grid[3:].flat:  # each by itself: ticks follow the row, which was shared before the rows were
+        number_ticks(ax.yaxis, 4)
     loads[len(loads) // 2].set_ylabel(unit)
     values = data.loc[data["panel"] == "load", "value"].to_numpy(float)
     if values.size:
         loads[0].set_ylim(0.0, 1.04 * max(float(values.max()), 1e-9))
-
-
-def _seeds(data: pd.DataFrame, term: str) -> Floats:
-    return data.loc[(data["indicator"] == term) & (data["quantity"] == "seed"), "value"].to_numpy(float)

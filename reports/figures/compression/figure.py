@@ -10,10 +10,11 @@ import pandas as pd
 
 from burden_analysis.compression.cells import SEED
 from burden_analysis.compression.effect import ALL
+from burden_analysis.compression.means import difference_means
 from burden_analysis.results.families import Family, of_family
 from recorders.contract import InputError
-from reports.figures.base import Figure
-from reports.figures.compression.panels import SUMMARY, draw_compression
+from reports.figures.base import SUMMARY_SEEDS, Figure
+from reports.figures.compression.panels import draw_compression
 from reports.figures.compression.words import caption, description
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def compression_figure(effect: CompressionEffect) -> CompressionFigure:
 
 def _cells(effect: CompressionEffect) -> pd.DataFrame:
     """Differences of panel (a), averaged over seeds, with the panel each belongs to."""
-    keys = [*effect.blocks, "stable", "sparsity", "compression"]
-    cells = effect.differences.groupby(keys, sort=True, observed=True)["difference"].mean().reset_index()
+    cells = difference_means(effect, [*effect.blocks, "stable", "sparsity"])
     varying = [name for name in effect.blocks if len(cells[name].unique()) > 1]
     rows, columns = (varying[-1:], varying[:-1]) if len(varying) > 1 else ([], varying)
     return pd.DataFrame(
@@ -105,16 +105,15 @@ def _means(effect: CompressionEffect) -> pd.DataFrame:
         found[["scope", "ratio"]].assign(panel="b", column="", row="", quantity=quantity, value=found[name])
         for quantity, name in (("mean", "effect"), ("low", "ci_low"), ("high", "ci_high"), ("n", "n"))
     ]
-    if found["n"].max() < SUMMARY:
+    if found["n"].max() < SUMMARY_SEEDS:
         parts += [_units(effect, scope) for scope in found["scope"].unique()]
     return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
 
 
 def _units(effect: CompressionEffect, scope: str) -> pd.DataFrame:
     """Every unit's mean: few samples are shown one by one."""
-    kept = effect.differences if scope == ALL else effect.differences[effect.differences["stable"]]
     unit = [SEED] if effect.unit == SEED else list(effect.blocks)
-    means = kept.groupby([*unit, "compression"], observed=True)["difference"].mean().reset_index()
+    means = difference_means(effect, unit, stable_only=scope != ALL)
     return pd.DataFrame(
         {
             "panel": "b",

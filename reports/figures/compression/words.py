@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from burden_analysis.results.words import counted, listing, number
-from reports.figures.compression.panels import SUMMARY, colour_limit
+from reports.figures.base import SUMMARY_SEEDS
+from reports.figures.compression.panels import colour_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +89,8 @@ def _means(means: pd.DataFrame, effect: CompressionEffect) -> str:
     n = means[means["quantity"] == "n"].groupby("scope", sort=False)["value"].max()
     units = listing(f"{counted(int(count), effect.unit)} ({scope})" for scope, count in n.items())
     text = f"(b) Mean difference at each ratio over {units}"
-    if n.max() < SUMMARY:
-        return f"{text}; small points: every {effect.unit}; no interval below {SUMMARY} {effect.unit}s."
+    if n.max() < SUMMARY_SEEDS:
+        return f"{text}; small points: every {effect.unit}; no interval below {SUMMARY_SEEDS} {effect.unit}s."
     return (
         f"{text}, bars: two-sided {1 - effect.alpha:.0%} t intervals over {effect.unit}s, each ratio on its own, not "
         "adjusted."

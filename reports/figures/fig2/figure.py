@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 
+from burden_analysis.arrangement.runs import complete_runs
+from burden_analysis.comparison.ratio_curves import ratio_curves
+from burden_analysis.indicators.curves import schedule_curves, seed_curves
 from burden_analysis.results.words import listing
 from recorders.contract import InputError
-from reports.figures.base import Figure, check_columns, check_one_run_each, drawn_order
-from reports.figures.curves import complete, schedule_curves
-from reports.figures.fig2.numbers import ratio_curves, seed_curves
+from reports.figures.base import Figure, check_columns, check_one_run_each, drawn_order, in_panels, pages
 from reports.figures.fig2.panels import draw
 from reports.figures.fig2.words import Row, caption, description
 from reports.figures.words import not_drawn, words
@@ -19,7 +20,15 @@ from reports.figures.words import not_drawn, words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     import xarray as xr
+
+
+@dataclass(frozen=True)
+class Figure2(Figure):
+    """Figure 2 with the numbers in it and the words about it; attributes as of `Figure`."""
+
+    stem: ClassVar[str] = "figure2"
 
 
 def figure2(
@@ -28,7 +37,7 @@ def figure2(
     gradient: str = "gradient_mean_abs_mean",
     weight: str = "weight_norm_mean",
     order: Sequence[str] | None = None,
-) -> Figure:
+) -> Figure2:
     """Draw gradient magnitude and weight norm over training, one column per sparsity.
 
     Parameters
@@ -42,7 +51,7 @@ def figure2(
 
     Returns
     -------
-    Figure
+    Figure2
         The figure, its numbers and its caption.
 
     Raises
@@ -63,8 +72,8 @@ def figure2(
         Row("gradient", "a", gradient, words(gradient), log=True),
         Row("weight", "b", weight, words(weight), log=False),
     )
-    data = plotted(complete(asked, order), rows, order)
-    return Figure(
+    data = _plotted(complete_runs(asked, order)[0], rows, order)
+    return Figure2(
         figure=draw(data, rows, order, sparsities),
         data=data,
         caption=" ".join(filter(None, [caption(data, asked, rows, order), not_drawn(dataset, order)])),
@@ -72,30 +81,33 @@ def figure2(
     )
 
 
-def plotted(runs: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> pd.DataFrame:
-    """Every number the figure shows, one per row.
+def figure2_pages(dataset: xr.Dataset) -> list[Figure2]:
+    """Draw Figure 2 of a study, on as many pages as its sparsities need.
 
     Parameters
     ----------
-    runs : xarray.Dataset
-        The runs to show.
-    rows : sequence of Row
-        The rows of panels.
-    order : sequence of str
-        Strategies; the ratios are to the first.
+    dataset : xarray.Dataset
+        What `burden_analysis.open_study` returned.
 
     Returns
     -------
-    pandas.DataFrame
-        Rows of `reports.figures.curves.COLUMNS`; ``attrs`` as those of `reports.figures.fig2.numbers.ratio_curves`.
+    list of Figure2
+        One per six sparsities, of the strategies of `drawn_order`.
     """
-    ratios = [ratio_curves(runs, row.indicator, row.panel, order) for row in rows]
-    parts = [schedule_curves(runs, order[0])]
+    order, sparsity = drawn_order(dataset), dataset["sparsity"].to_numpy()
+    wanted = np.isin(dataset["strategy"].to_numpy(), order)
+    # Runs of other strategies stay, for the caption to name them.
+    chosen = [np.flatnonzero(~wanted | np.isin(sparsity, page)) for page in pages(np.unique(sparsity[wanted]))]
+    return [figure2(dataset.isel(run=runs), order=order) for runs in chosen]
+
+
+def _plotted(runs: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> pd.DataFrame:
+    """Every number the figure shows, one per row; ``attrs`` as those of `ratio_curves`."""
+    ratios = [ratio_curves(runs, row.indicator, order) for row in rows]
+    parts = [("schedule", schedule_curves(runs, order[0]))]
     for row, ratio in zip(rows, ratios, strict=True):
-        parts += [seed_curves(runs, row.indicator, row.panel), ratio]
-    filled = [part for part in parts if len(part)]
-    data = pd.concat(filled, ignore_index=True) if filled else parts[0]
-    data.attrs = {
-        name: sorted({text for ratio in ratios for text in ratio.attrs[name]}) for name in ("methods", "undrawn")
-    }
+        parts += [(row.panel, seed_curves(runs, row.indicator)), (row.panel, ratio)]
+    data = in_panels(parts)
+    data.attrs = {name: sorted({t for ratio in ratios for t in ratio.attrs[name]}) for name in ("methods", "undrawn")}
+    data.attrs["pairs"] = {cell: n for ratio in ratios for cell, n in ratio.attrs["pairs"].items()}
     return data

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from burden_analysis.comparison.ratio_curves import LEVEL
 from burden_analysis.results.words import capitalised, listing, number, span
-from reports.figures.curves import BAND_SEEDS, LEVEL, SUMMARY_SEEDS
-from reports.figures.fig2.numbers import pair_counts, seed_counts
+from burden_analysis.statistics.estimates.band import BAND_FROM
+from reports.figures.base import SUMMARY_SEEDS
 from reports.figures.words import left_out
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ def description(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str]) -
     return " ".join(sentences)
 
 
+def seed_counts(data: pd.DataFrame) -> pd.Series[int]:
+    """Seeds shown, by sparsity and strategy."""
+    return data[data["quantity"] == "seed"].groupby(["sparsity", "strategy"])["seed"].nunique()
+
+
 def _lines(data: pd.DataFrame) -> list[str]:
     n = seed_counts(data)
     if n.empty:
@@ -130,19 +136,19 @@ def _lines(data: pd.DataFrame) -> list[str]:
 
 
 def _ratios(data: pd.DataFrame, order: Sequence[str]) -> list[str]:
-    n = pair_counts(data, order[0])
-    if n.empty:
+    n = data.attrs["pairs"].values()
+    if not n:
         return [f"No ratio is drawn: it needs a seed of both {order[0]} and another strategy."]
     lower = f"Lower panels: ratio of {listing(order[1:])} to {order[0]}, geometric mean over seed pairs (n = {span(n)})"
-    if n.max() < BAND_SEEDS:
-        return [f"{lower}; no band, since an interval needs {BAND_SEEDS} seeds."]
+    if max(n) < BAND_FROM:
+        return [f"{lower}; no band, since an interval needs {BAND_FROM} seeds."]
     sentences = [
-        f"{lower}, with a two-sided {LEVEL:.0%} band{_where(n.min() < BAND_SEEDS, BAND_SEEDS)}, simultaneous over the "
+        f"{lower}, with a two-sided {LEVEL:.0%} band{_where(min(n) < BAND_FROM, BAND_FROM)}, simultaneous over the "
         f"records of a curve ({listing(data.attrs['methods'])}); every curve is a family of its own, not adjusted "
         "across strategies, sparsities or indicators. Bands may go on beyond the panel."
     ]
-    if n.max() >= SUMMARY_SEEDS:
-        sentences.append(f"Bars: records where the band excludes 1{_where(n.min() < SUMMARY_SEEDS, SUMMARY_SEEDS)}.")
+    if max(n) >= SUMMARY_SEEDS:
+        sentences.append(f"Bars: records where the band excludes 1{_where(min(n) < SUMMARY_SEEDS, SUMMARY_SEEDS)}.")
     return sentences
 
 

@@ -15,7 +15,7 @@ from burden_analysis.cli.report import write_all
 from recorders.contract import InputError
 from reports import Figure, burden_figure, figure2, write_report
 from reports.drawing.style import DOUBLE, SINGLE, inches
-from reports.figures.burden.figure import burden_figures
+from reports.figures.burden.figure import burden_pages
 from reports.tables.burden import burden_table
 from tests.reports.figures.test_fig2 import box, texts
 from tests.reports.synthetic_burden import build_probed
@@ -152,8 +152,8 @@ def test_refusals(probed):
         burden_figure(probed, layer="7")
     with pytest.raises(InputError, match="one value per mask update"):
         figure2(probed, gradient="compensation")
-    assert burden_figures(build()) == []
-    assert burden_figures(static) == []
+    assert burden_pages(build()) == []
+    assert burden_pages(static) == []
 
 
 def test_other_loads_and_layers(probed):
@@ -164,7 +164,7 @@ def test_other_loads_and_layers(probed):
 def test_every_strategy_that_updates_its_mask_has_a_burden_figure():
     names = ("iterative", "random", "gmp", "mine")
     study = build_probed(strategies=names, moving=("iterative", "gmp"), sparsities=(0.8,), seeds=2, records=8)
-    first, second = burden_figures(study)
+    first, second = burden_pages(study)
     assert "Burden of the mask updates of iterative " in first.caption
     assert first.caption.endswith("Not drawn: gmp and mine.")
     assert "Burden of the mask updates of gmp " in second.caption
@@ -173,7 +173,7 @@ def test_every_strategy_that_updates_its_mask_has_a_burden_figure():
 
 def test_pages_hold_six_sparsities():
     study = build_probed(seeds=1, sparsities=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7))
-    assert len(burden_figures(study)) == 2
+    assert len(burden_pages(study)) == 2
     with pytest.raises(InputError, match="7 sparsities"):
         burden_figure(study)
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.colors import to_hex
 
 from burden_analysis import compression_effect, published_tables
@@ -46,14 +47,18 @@ def published():
 
 
 def maps(drawn):
-    return [ax for ax in drawn.figure.findobj() if hasattr(ax, "images") and ax.images]
+    return [ax for ax in drawn.figure.axes if ax.get_label() != "<colorbar>" and mesh(ax)]
+
+
+def mesh(ax):
+    return next((drawn for drawn in ax.collections if isinstance(drawn, QuadMesh)), None)
 
 
 def test_every_published_difference_is_drawn_once(published):
     effect, drawn = published
     panels = maps(drawn)
     assert len(panels) == 32
-    shown = np.sort(np.concatenate([ax.images[0].get_array().ravel() for ax in panels]))
+    shown = np.sort(np.concatenate([mesh(ax).get_array().ravel() for ax in panels]))
     assert np.allclose(shown, np.sort(effect.differences["difference"]))
     cells = drawn.data[drawn.data["panel"] == "a"]
     assert len(cells) == 640
@@ -66,25 +71,30 @@ def test_a_cell_lies_where_its_labels_say(published):
     cells = effect.differences[np.logical_and.reduce([effect.differences[k] == v for k, v in where.items()])]
     panel = next(ax for ax in maps(drawn) if ax.get_title() == "embed dim 768\nnum heads 6\nepochs 60")
     same = [ax for ax in maps(drawn) if ax.get_subplotspec().colspan == panel.get_subplotspec().colspan]
-    shown = same[2].images[0].get_array()  # learning rates .00125, .0025, .005, .01 from the top
+    shown = mesh(same[2]).get_array()  # learning rates .00125, .0025, .005, .01 from the top
     expected = cells.pivot_table(index="sparsity", columns="compression", values="difference")
-    assert np.allclose(shown, expected.to_numpy())  # the origin is below: sparsity grows upwards
-    assert same[2].images[0].origin == "lower"
+    assert np.allclose(shown, expected.to_numpy())
+    assert same[2].get_ylim() == (0, len(expected))  # the origin is below: sparsity grows upwards
+    for axis, levels in ((same[2].xaxis, expected.columns), (same[2].yaxis, expected.index)):
+        places = axis.get_majorticklocs()
+        assert places.tolist() == [k + 0.5 for k in range(len(levels))]
+        assert axis.get_major_formatter().format_ticks(places) == [f"{level:g}" for level in levels]
 
 
 def test_zero_is_white_and_signs_have_the_colours_of_the_caption(published):
     _, drawn = published
-    image = maps(drawn)[0].images[0]
+    image = mesh(maps(drawn)[0])
     middle, less, more = (to_hex(image.cmap(image.norm(x))) for x in (0.0, image.norm.vmin, image.norm.vmax))
     assert middle == "#ffffff"
     assert (less.upper(), more.upper()) == (LOOKS["optimal"].colour, LOOKS["iterative"].colour)
     assert image.norm.vmin == -image.norm.vmax == -2.2
-    assert all(ax.images[0].norm.vmax == 2.2 for ax in maps(drawn))
+    assert all(mesh(ax).norm.vmax == 2.2 for ax in maps(drawn))
 
 
 def test_cells_beyond_the_colours_are_marked(published):
     effect, drawn = published
-    marked = sum(len(points.get_offsets()) for ax in maps(drawn) for points in ax.collections)
+    triangles = [c for ax in maps(drawn) for c in ax.collections if isinstance(c, PathCollection)]
+    marked = sum(len(points.get_offsets()) for points in triangles)
     assert marked == (effect.differences["difference"].abs() > 2.2).sum() == 46
     assert "triangles mark 46 cells beyond" in drawn.caption
     thick = [ax.spines["left"].get_linewidth() > 1 for ax in maps(drawn)]
@@ -140,7 +150,9 @@ def test_few_units_are_drawn_one_by_one_without_bars():
     assert sorted(units["value"]) == pytest.approx(sorted(per_seed))
     below = [ax for ax in drawn.figure.findobj() if hasattr(ax, "get_xlabel") and ax.get_xlabel()]
     assert len(below) == 1
-    assert not any(segments.get_segments() for ax in below for segments in ax.collections if len(segments.get_paths()))
+    assert not any(isinstance(drawn, LineCollection) and drawn.get_segments() for drawn in below[0].collections)
+    points = [drawn for drawn in below[0].collections if isinstance(drawn, PathCollection)]
+    assert sum(len(drawn.get_offsets()) for drawn in points) == len(units)
     assert "small points: every seed; no interval below 5 seeds" in drawn.caption
 
 
@@ -150,9 +162,9 @@ def test_missing_cells_are_grey_and_named():
         (frame["learning_rate"] == 0.001) & (frame["sparsity"] == 0.8) & (frame["compression"] == 0.4), "accuracy"
     ] = np.nan
     _, drawn = draw(frame)
-    image = maps(drawn)[0].images[0]
+    image = mesh(maps(drawn)[0])
     assert np.isnan(np.ma.filled(image.get_array(), np.nan)).sum() == 1
-    assert to_hex(image.cmap.get_bad()) == "#d0d0d0"
+    assert to_hex(maps(drawn)[0].get_facecolor()) == "#d0d0d0"
     assert (
         "Left out: learning_rate=0.001, sparsity=0.8, seed=0, compression 0.4: accuracy is not finite." in drawn.caption
     )

@@ -18,7 +18,7 @@ from matplotlib.text import Annotation, Text
 
 from recorders.contract import InputError
 from reports import Figure, figure2
-from reports.drawing.style import contrast
+from reports.drawing.style import LOOKS, contrast
 from tests.reports.synthetic_study import build
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -136,12 +136,15 @@ def test_mean_and_ratio_are_geometric_and_paired(study, figure):
 
 
 def test_every_drawn_line_is_in_the_data(figure):
-    known = {tuple(v) for _, v in figure.data.groupby(["panel", "sparsity", "strategy", "quantity"])["value"]}
-    seeds = {tuple(v) for _, v in figure.data.groupby(["panel", "sparsity", "strategy", "seed"])["value"]}
+    def rounded(values):  # a logarithmic axis takes values there and back
+        return tuple(f"{value:.10g}" for value in values)
+
+    known = {rounded(v) for _, v in figure.data.groupby(["panel", "sparsity", "strategy", "quantity"])["value"]}
+    seeds = {rounded(v) for _, v in figure.data.groupby(["panel", "sparsity", "strategy", "seed"])["value"]}
     lines = [line for ax in figure.figure.axes for line in ax.lines if len(line.get_ydata()) > 2]
     assert len(lines) == 3 + 2 * 3 * (3 * 6 + 2)
     for line in lines:
-        assert tuple(line.get_ydata()) in known | seeds
+        assert rounded(line.get_ydata()) in known | seeds
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 5])
@@ -223,6 +226,9 @@ def test_a_value_that_is_not_positive_leaves_a_gap_in_the_mean(study):
     data = drawn.data[drawn.data["strategy"] == "iterative"]
     mean = data[(data["panel"] == "gradient") & (data["quantity"] == "geometric mean") & (data["sparsity"] == 0.7)]
     assert mean.loc[mean["value"].isna(), "step"].tolist() == [72]
+    bold = [line for line in drawn.figure.axes[1].lines if line.get_linewidth() > 1]
+    pieces = [line.get_xdata()[[0, -1]].tolist() for line in bold if line.get_color() == LOOKS["iterative"].colour]
+    assert pieces == [[12, 60], [84, 720]]
     assert "Ratio not drawn: gradient_mean_abs_mean is zero or negative in iterative-0.7-0" in drawn.caption
     assert set(drawn.data.loc[drawn.data["quantity"] == "ratio", "panel"]) == {"weight"}
 

@@ -12,7 +12,7 @@ import xarray as xr
 from burden_analysis import compare_sparsities, compare_strategies
 from reports import figure2, write_report
 from reports.drawing.style import contrast
-from reports.pages.report_fig2 import default_figures
+from reports.figures.fig2.figure import figure2_pages
 from tests.reports.synthetic_study import build
 
 COMMAND = "burden report 'a & b.zarr' --out results/"
@@ -184,12 +184,12 @@ def test_a_study_that_has_only_been_planned(tmp_path, study):
 
 def test_many_sparsities_take_more_figures():
     wide = build(strategies=("iterative",), sparsities=tuple(np.linspace(0.1, 0.8, 8)), seeds=1, records=4)
-    assert [len(figure.data["sparsity"].unique()) for figure in default_figures(wide)] == [6, 2]
+    assert [len(figure.data["sparsity"].unique()) for figure in figure2_pages(wide)] == [6, 2]
 
 
 def test_a_study_of_other_strategies_is_shown():
     own = build(strategies=("mine", "yours"), sparsities=(0.5,), seeds=2, records=4)
-    (figure,) = default_figures(own)
+    (figure,) = figure2_pages(own)
     assert set(figure.data["strategy"]) == {"mine", "yours"}
 
 
