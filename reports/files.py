@@ -10,20 +10,7 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, content: bytes | str) -> Path:
-    """Write a file under a temporary name beside it and rename, so that no reader sees half of it.
-
-    Parameters
-    ----------
-    path : Path
-        Where the file goes; its folder is created when missing.
-    content : bytes or str
-        What it holds; text is written as UTF-8.
-
-    Returns
-    -------
-    Path
-        The same path.
-    """
+    """Write a file under a temporary name beside it and rename, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

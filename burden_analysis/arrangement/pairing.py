@@ -19,22 +19,7 @@ if TYPE_CHECKING:
 
 
 def shares_seeds(dataset: xr.Dataset, strategies: Sequence[str], paired_by: str) -> bool:
-    """Whether the design pairs strategies; runs of any status count, so that no failure changes the test.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    strategies : sequence of str
-        That are compared.
-    paired_by : str
-        Coordinate whose equal values are paired.
-
-    Returns
-    -------
-    bool
-        True where two of them share a value.
-    """
+    """Whether the design pairs strategies; runs of any status count, so that no failure changes the test."""
     table = run_table(dataset, paired_by)
     seeds = [set(table.loc[table["strategy"] == strategy, paired_by]) for strategy in strategies]
     return len(set().union(*seeds)) < sum(map(len, seeds))

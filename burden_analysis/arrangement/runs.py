@@ -18,20 +18,7 @@ _SPARSITY_DIGITS = 9  # 0.7 from YAML and 0.7 from arithmetic are one sparsity
 
 
 def check_strategies(dataset: xr.Dataset, asked: Sequence[str]) -> None:
-    """Refuse a strategy that the study does not have.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    asked : sequence of str
-        Strategies that are to be compared.
-
-    Raises
-    ------
-    InputError
-        One of them is missing, or is named twice.
-    """
+    """Refuse a strategy that the study does not have."""
     known = list(dict.fromkeys(map(str, dataset["strategy"].to_numpy())))
     for strategy in asked:
         if strategy not in known:
@@ -41,22 +28,7 @@ def check_strategies(dataset: xr.Dataset, asked: Sequence[str]) -> None:
 
 
 def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Dataset, tuple[str, ...]]:
-    """Keep the runs of some strategies that completed.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    strategies : sequence of str
-        Whose runs to keep.
-
-    Returns
-    -------
-    dataset : xarray.Dataset
-        Complete runs.
-    excluded : tuple of str
-        ``"run_id: reason"`` of the others of these strategies: planned, running, diverged or failed.
-    """
+    """Keep the runs of some strategies that completed."""
     ours = np.isin(dataset["strategy"].to_numpy(), list(strategies))
     complete = dataset["status"].to_numpy() == Status.COMPLETE.value
     excluded = [
@@ -72,25 +44,7 @@ def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Da
 
 
 def run_table(dataset: xr.Dataset, paired_by: str = "seed") -> pd.DataFrame:
-    """Tabulate the coordinates of runs.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    paired_by : str, default "seed"
-        The coordinate that forms pairs.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run, one column per coordinate on `run`.
-
-    Raises
-    ------
-    InputError
-        `paired_by` is no coordinate of runs.
-    """
+    """Tabulate the coordinates of runs."""
     settings = {str(k): v.to_numpy() for k, v in dataset.coords.items() if v.dims == ("run",)}
     if paired_by not in settings:
         raise unknown_name("coordinate of runs", paired_by, settings)

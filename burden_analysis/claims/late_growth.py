@@ -188,20 +188,7 @@ def growth_rows(found: Cells, asked: Question) -> Rows:
 
 
 def growth_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
-    """Judge claim C2; `late_growth` defines the outcomes.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of `growth_rows`.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    Judgement
-        Of the claim.
-    """
+    """Judge claim C2; `late_growth` defines the outcomes."""
     wanted, against = of_family(table, Family.GROWS), of_family(table, Family.SHRINKS)
     refuting, missed = against[against["p_adjusted"] <= asked.alpha], wanted[~(wanted["p"] <= asked.alpha)]
     if len(refuting):

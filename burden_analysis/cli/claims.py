@@ -12,23 +12,7 @@ if TYPE_CHECKING:
 
 
 def claims(asked: Claims, _: str) -> int:
-    """Print the sentence of each claim, or all evidence.
-
-    Parameters
-    ----------
-    asked : Claims
-        The flags.
-
-    Returns
-    -------
-    int
-        0, the exit code.
-
-    Raises
-    ------
-    InputError
-        Nothing to judge.
-    """
+    """Print the sentence of each claim, or all evidence."""
     from burden_analysis import check_claims, open_study
 
     if asked.store is None and not asked.published:

@@ -17,45 +17,13 @@ if TYPE_CHECKING:
 
 
 def compare(asked: Compare, _: str) -> int:
-    """Print tests and verdict of one comparison.
-
-    Parameters
-    ----------
-    asked : Compare
-        The flags.
-
-    Returns
-    -------
-    int
-        0, the exit code.
-
-    Raises
-    ------
-    InputError
-        No store, or flags that do not go together.
-    """
+    """Print tests and verdict of one comparison."""
     sys.stdout.write((_compression(asked) if asked.by == "compression" else _ordered(asked)) + "\n")
     return 0
 
 
 def claimed_order(dataset: xr.Dataset) -> tuple[str, ...]:
-    """Strategies of claim C1 that the study has, lowest first.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-
-    Returns
-    -------
-    tuple of str
-        At least two.
-
-    Raises
-    ------
-    InputError
-        Fewer than two of them were recorded.
-    """
+    """Strategies of claim C1 that the study has, lowest first."""
     recorded = set(dataset["strategy"].values.tolist())
     order = tuple(strategy for strategy in ORDER if strategy in recorded)
     if len(order) < 2:

@@ -20,23 +20,7 @@ _TITLES = {
 
 
 def power(asked: Power, _: str) -> int:
-    """Print what was asked of power.
-
-    Parameters
-    ----------
-    asked : Power
-        The flags.
-
-    Returns
-    -------
-    int
-        0, the exit code.
-
-    Raises
-    ------
-    InputError
-        Flags that ask nothing, or an effect without a spread.
-    """
+    """Print what was asked of power."""
     tables = _tables(asked)
     if asked.json:
         from burden_analysis.results.written import to_json

@@ -57,25 +57,7 @@ def figure(asked: Figure, _: str) -> int:
 
 
 def report(asked: Report, command: str) -> int:
-    """Write figures, tests and report of a study into a folder.
-
-    Parameters
-    ----------
-    asked : Report
-        The flags.
-    command : str
-        The command line.
-
-    Returns
-    -------
-    int
-        0, the exit code.
-
-    Raises
-    ------
-    InputError
-        The folder holds files.
-    """
+    """Write figures, tests and report of a study into a folder."""
     if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
     sys.stdout.write(f"wrote {write_all(asked.store, asked.out, command)}\n")
@@ -83,22 +65,7 @@ def report(asked: Report, command: str) -> int:
 
 
 def write_all(store: Path, folder: Path, command: str) -> Path:
-    """Write everything there is to say about a study.
-
-    Parameters
-    ----------
-    store : Path
-        The study.
-    folder : Path
-        Created when missing.
-    command : str
-        The command that does it again.
-
-    Returns
-    -------
-    Path
-        The HTML report.
-    """
+    """Write everything there is to say about a study."""
     from burden_analysis import open_study
     from burden_analysis.compression.study import varies_compression
 

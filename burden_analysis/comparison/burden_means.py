@@ -20,22 +20,7 @@ COLUMNS = ("strategy", "sparsity", "term", "mean", "ci_low", "ci_high", "n")
 
 
 def burden_means(dataset: xr.Dataset, *, level: float = 0.95) -> pd.DataFrame:
-    """Mean terms of the probed mask updates per strategy and sparsity, with t intervals over seeds.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    level : float, default 0.95
-        Coverage of the intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`, a row per strategy, sparsity and term of `TERMS`: the mean over the probed updates of a run
-        (target: labels), then over runs; the interval is NaN below three seeds. Empty when no complete run has a probed
-        mask update.
-    """
+    """Mean terms of the probed mask updates per strategy and sparsity, with t intervals over seeds."""
     runs, _ = complete_runs(dataset, np.unique(dataset["strategy"].to_numpy().astype(str)).tolist())
     rows = []
     if probed(runs) and "fit" in runs and np.isfinite(runs["fit"]).any():

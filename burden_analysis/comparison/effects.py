@@ -62,19 +62,6 @@ def slopes_over_sparsity(sparsities: Floats, values: Floats) -> Floats:
 
 
 def detectable(estimate: Estimate, asked: Question) -> float:
-    """Smallest effect that a paired t test with these seeds and this spread sees with 80 % power.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        Of the paired differences.
-    asked : Question
-        Its level, and its scale: a ratio or a difference.
-
-    Returns
-    -------
-    float
-        NaN below three seeds.
-    """
+    """Smallest effect that a paired t test with these seeds and this spread sees with 80 % power."""
     difference = detectable_difference(estimate.sd, estimate.n, alpha=asked.alpha)
     return antilog(difference) if asked.scale == "log" else difference

@@ -16,26 +16,7 @@ if TYPE_CHECKING:
 def order_judgement(
     joint: pd.DataFrame, against: pd.DataFrame, asked: Question, neutral: float, *, single: bool, few: bool
 ) -> Judgement:
-    """Judge an order over strategies; `compare_strategies` defines the outcomes.
-
-    Parameters
-    ----------
-    joint : pandas.DataFrame
-        The row of the joint test of the claim.
-    against : pandas.DataFrame
-        The family against the claim.
-    asked : Question
-        Its level.
-    neutral : float
-        The effect of no difference: that of the scale, 0 for Cliff's δ.
-    single, few : bool
-        Whether one seed is all there is, and whether there are fewer than three.
-
-    Returns
-    -------
-    Judgement
-        Of the claim.
-    """
+    """Judge an order over strategies; `compare_strategies` defines the outcomes."""
     test, refuting = joint.iloc[0], against[against["p_adjusted"] <= asked.alpha]
     contrary = against[against["effect"] < neutral]
     if single:

@@ -110,20 +110,7 @@ def claim_rows(found: Cells, asked: Question) -> Rows:
 
 
 def paired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
-    """Judge an order over strategies; `compare_strategies` defines the outcomes.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `strategy_rows`, or of `claim_rows`.
-    asked : Question
-        Scale of the effects, and level.
-
-    Returns
-    -------
-    Judgement
-        Of the claim.
-    """
+    """Judge an order over strategies; `compare_strategies` defines the outcomes."""
     joint = of_family(table, Family.JOINT)
     n = joint["n"].iloc[0]
     # Four strategies in one seed give p = 1/24, and still say nothing about other seeds.

@@ -105,23 +105,7 @@ def seeds_needed(
 
 
 def spread(comparison: Comparison) -> float:
-    """Largest standard deviation over seeds of a comparison's adjacent differences, averaged over sparsities.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Paired, from `compare_strategies`.
-
-    Returns
-    -------
-    float
-        For `seeds_needed`; of log₁₀ endpoints on the log scale.
-
-    Raises
-    ------
-    InputError
-        Fewer than three seeds, or seeds that are not paired.
-    """
+    """Largest standard deviation over seeds of a comparison's adjacent differences, averaged over sparsities."""
     rows = comparison.table[comparison.table["test"] == Test.PAIRED_T]
     if rows.empty or rows["detectable"].isna().any():
         raise InputError("a spread between seeds needs three paired seeds or more: give sd yourself")
@@ -131,30 +115,7 @@ def spread(comparison: Comparison) -> float:
 
 
 def seeds_allow(n: int, *, strategies: int = 3, alpha: float = 0.05, power: float = 0.8) -> pd.DataFrame:
-    """List what a number of seeds can show at best.
-
-    Parameters
-    ----------
-    n : int
-        Seeds, at most 10 000.
-    strategies : int, default 3
-        Strategies compared.
-    alpha : float, default 0.05
-        Level.
-    power : float, default 0.8
-        Of the detectable difference.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Per test the smallest p that can be reached, whether that is at most alpha, and for pairs the difference, in
-        standard deviations of the paired difference, that is seen with the power wanted (NaN below three seeds).
-
-    Raises
-    ------
-    InputError
-        No seed, or more than 10 000.
-    """
+    """List what a number of seeds can show at best."""
     if n < 1:
         raise InputError(f"{n} seeds can show nothing: give one or more")
     if n > _MOST_SEEDS:

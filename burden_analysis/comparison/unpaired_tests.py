@@ -97,20 +97,7 @@ def unpaired_claim_rows(found: Cells, asked: Question) -> Rows:
 
 
 def unpaired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
-    """Judge an order over strategies whose seeds differ; the outcomes are those of `compare_strategies`.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `unpaired_rows`, or of `unpaired_claim_rows`.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    Judgement
-        Of the claim.
-    """
+    """Judge an order over strategies whose seeds differ; the outcomes are those of `compare_strategies`."""
     joint, against = of_family(table, Family.UNPAIRED_JOINT), of_family(table, Family.AGAINST)
     single = bool(against["p"].isna().any())  # a strategy with one seed
     few = bool(against["detectable"].iloc[1:].isna().any())  # fewer than three seeds

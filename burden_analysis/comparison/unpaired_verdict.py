@@ -17,24 +17,7 @@ if TYPE_CHECKING:
 
 
 def unpaired_sentences(asked: Question, table: pd.DataFrame, judged: Judgement, sparsities: int) -> list[str]:
-    """Write the sentences of a comparison whose strategies share no seed.
-
-    Parameters
-    ----------
-    asked : Question
-        What was asked.
-    table : pandas.DataFrame
-        Its tests.
-    judged : Judgement
-        The answer.
-    sparsities : int
-        How many were compared.
-
-    Returns
-    -------
-    list of str
-        What was tested, why the outcome is what it is, and the effects.
-    """
+    """Write the sentences of a comparison whose strategies share no seed."""
     joint = of_family(table, Family.UNPAIRED_JOINT).iloc[0]
     units = counted(joint["n"], asked.paired_by)
     overall = (

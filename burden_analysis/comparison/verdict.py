@@ -39,51 +39,13 @@ def verdict(
     *,
     paired: bool = True,
 ) -> str:
-    """Write the verdict of a comparison.
-
-    Parameters
-    ----------
-    asked : Question
-        What was asked.
-    judged : Judgement
-        The answer.
-    sentences : iterable of str
-        What was tested and found.
-    seeds : tuple
-        That were used.
-    excluded : tuple of str
-        What was left out.
-    paired : bool, default True
-        Whether strategies share seeds.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the verdict of a comparison."""
     text = " ".join(s for s in [*sentences, _endpoint(asked, seeds, paired), left_out(excluded)] if s)
     return f"{judged.outcome.words.capitalize()}: {text}"
 
 
 def paired_sentences(asked: Question, table: pd.DataFrame, judged: Judgement, sparsities: int) -> list[str]:
-    """Write the sentences of a comparison of strategies that share seeds.
-
-    Parameters
-    ----------
-    asked : Question
-        What was asked.
-    table : pandas.DataFrame
-        Its tests.
-    judged : Judgement
-        The answer.
-    sparsities : int
-        How many were compared.
-
-    Returns
-    -------
-    list of str
-        What was tested, why the outcome is what it is, and the effects.
-    """
+    """Write the sentences of a comparison of strategies that share seeds."""
     joint = of_family(table, Family.JOINT).iloc[0]
     units = counted(joint["n"], asked.paired_by)
     overall = of_family(table, Family.AGAINST).iloc[1:]

@@ -110,13 +110,7 @@ class CompressionCells:
         return np.round(self.grid[:, 1:] - self.grid[:, :1], _DIGITS)
 
     def tidy(self) -> pd.DataFrame:
-        """List the differences, one row per cell and ratio above 0.
-
-        Returns
-        -------
-        pandas.DataFrame
-            What the cell is, ``stable``, ``compression``, ``accuracy``, ``baseline`` and ``difference``.
-        """
+        """List the differences, one row per cell and ratio above 0."""
         labels = self.labels.assign(stable=~self.unstable[self.block])
         parts = [
             labels.assign(compression=ratio, accuracy=self.grid[:, k], baseline=self.grid[:, 0], difference=difference)

@@ -17,22 +17,7 @@ _UNITS = 3  # two give no interval
 
 
 def compression_judgement(table: pd.DataFrame, unit: str, alpha: float) -> Judgement:
-    """Judge the claim; `compression_effect` defines the four outcomes.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        `CompressionEffect.table`.
-    unit : str
-        The level that is judged.
-    alpha : float
-        Level of the tests.
-
-    Returns
-    -------
-    Judgement
-        Of the claim; the rows that support it are those of the ratios that win.
-    """
+    """Judge the claim; `compression_effect` defines the four outcomes."""
     judged = table[table["unit"] == unit]
     ratios, overall = of_family(judged, Family.RATIO), of_family(judged, Family.OVERALL)
     ways = ratios.apply(way, axis=1, alpha=alpha)

@@ -17,65 +17,19 @@ if TYPE_CHECKING:
 
 
 def accuracy_means(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
-    """Mean accuracy of every cell and ratio over its seeds.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As for `burden_analysis.compression_effect`.
-    blocks : sequence of str
-        Columns that are settings.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``mean`` (per cent, NaN where missing) and ``count``, by `blocks`, ``compression`` and ``sparsity``.
-
-    Raises
-    ------
-    InputError
-        As `burden_analysis.compression_effect`.
-    """
+    """Mean accuracy of every cell and ratio over its seeds."""
     keys = [*blocks, "compression", "sparsity"]
     return checked_rows(table, blocks).groupby(keys, sort=True, observed=True)["accuracy"].agg(["mean", "count"])
 
 
 def mean_gap(own: pd.DataFrame, other: pd.DataFrame) -> tuple[float, int]:
-    """Mean of own minus other accuracies over the cells that have both, and how many there are.
-
-    Parameters
-    ----------
-    own, other : pandas.DataFrame
-        Accuracies of the same cells, NaN where missing.
-
-    Returns
-    -------
-    mean : float
-        In percentage points; NaN without such a cell.
-    n : int
-        Cells that have both.
-    """
+    """Mean of own minus other accuracies over the cells that have both, and how many there are."""
     gaps = (own - other).to_numpy(float)
     known = gaps[np.isfinite(gaps)]
     return float(known.mean()) if known.size else float("nan"), known.size
 
 
 def difference_means(effect: CompressionEffect, keys: Sequence[str], *, stable_only: bool = False) -> pd.DataFrame:
-    """Mean differences from compression 0 at every ratio.
-
-    Parameters
-    ----------
-    effect : CompressionEffect
-        From `burden_analysis.compression_effect`.
-    keys : sequence of str
-        Columns of `effect.differences` whose values have a mean each: those of a cell, or of a unit.
-    stable_only : bool, default False
-        Whether unstable blocks are left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `keys`, ``compression`` and ``difference`` (percentage points).
-    """
+    """Mean differences from compression 0 at every ratio."""
     kept = effect.differences[effect.differences["stable"]] if stable_only else effect.differences
     return kept.groupby([*keys, "compression"], sort=True, observed=True)["difference"].mean().reset_index()

@@ -26,23 +26,7 @@ _REFERENCE = "dense"
 
 
 def compression_indicators(dataset: xr.Dataset, indicators: Sequence[str] = (*OF_RECORDS, *OF_UPDATES)) -> pd.DataFrame:
-    """Compare indicators at every compression ratio with those of the same run at compression 0.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`, with a coordinate ``compression`` on ``run``.
-    indicators : sequence of str
-        As in `endpoint`; those that the study did not record are left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`, a row per indicator and ratio above 0: geometric mean over seeds (of the geometric mean over
-        the cells of a seed) of the value relative to compression 0, its 95 % t interval (NaN below three seeds), and
-        the number of seeds. Values are means over the last fifth of the records, for the terms of mask updates over
-        all of them. It describes: nothing is tested, and nothing adjusted.
-    """
+    """Compare indicators at every compression ratio with those of the same run at compression 0."""
     pruned = dataset.isel(run=np.flatnonzero(dataset["strategy"].to_numpy() != _REFERENCE))
     runs, _ = complete_runs(pruned, sorted(set(pruned["strategy"].to_numpy().tolist())))
     rows = []

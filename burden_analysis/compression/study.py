@@ -56,19 +56,7 @@ class CompressionStudy:
 
 
 def varies_compression(dataset: xr.Dataset) -> bool:
-    """Say whether accuracies over compression ratios are what a study is about.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-
-    Returns
-    -------
-    bool
-        True where runs have a coordinate ``compression`` that varies, or where it is one ratio and there are no two
-        strategies of Fig. 2 to compare instead.
-    """
+    """Say whether accuracies over compression ratios are what a study is about."""
     if "compression" not in dataset.coords or dataset["compression"].dims != ("run",):
         return False
     strategies = set(dataset["strategy"].to_numpy().tolist())

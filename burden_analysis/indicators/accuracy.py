@@ -51,19 +51,7 @@ def accuracy_curves(runs: xr.Dataset) -> pd.DataFrame:
 
 
 def final_accuracies(runs: pd.DataFrame) -> pd.DataFrame:
-    """Average the last accuracy of complete runs over seeds.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        A row per run: ``strategy``, ``sparsity``, ``status`` and ``final_accuracy`` (NaN where there is none).
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``mean``, ``sd`` (NaN for a single run) and ``n``, in the units given, by strategy and sparsity; cells without
-        an accuracy are not there.
-    """
+    """Average the last accuracy of complete runs over seeds."""
     known = runs[runs["status"] == Status.COMPLETE].dropna(subset=["final_accuracy"])
     cells = known.groupby(["strategy", "sparsity"])["final_accuracy"]
     return pd.DataFrame({"mean": cells.mean(), "sd": cells.std(ddof=1), "n": cells.count()})

@@ -21,21 +21,7 @@ _TERMS = ("fit", "new_fit", "compensation", "covariance")
 
 
 def term_curves(runs: xr.Dataset, strategy: str) -> pd.DataFrame:
-    """Terms of every probed mask update of one strategy: of each seed, and their mean.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Complete runs of a probed study, from `open_study`.
-    strategy : str
-        Whose mask updates are decomposed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `COLUMNS`, dimensionless, with the quantities ``seed`` and ``mean``: arithmetic, so that terms add up,
-        over the steps at which every seed has a value.
-    """
+    """Terms of every probed mask update of one strategy: of each seed, and their mean."""
     chosen = runs.isel(run=np.flatnonzero(runs["strategy"].to_numpy() == strategy))
     parts = []
     for term in _TERMS:
@@ -45,18 +31,7 @@ def term_curves(runs: xr.Dataset, strategy: str) -> pd.DataFrame:
 
 
 def share_curves(terms: pd.DataFrame) -> pd.DataFrame:
-    """Shares of the mean terms: term / (fit + compensation + |covariance|).
-
-    Parameters
-    ----------
-    terms : pandas.DataFrame
-        From `term_curves`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `COLUMNS`, from −1 to 1, with the quantity ``share``; none where all terms are 0.
-    """
+    """Shares of the mean terms: term / (fit + compensation + |covariance|)."""
     means = terms[terms["quantity"] == "mean"].pivot_table("value", [*CELL, "step"], "indicator", observed=True)
     size = sum(means[term].abs() for term in SPLIT if term in means)
     return joined(
@@ -67,25 +42,7 @@ def share_curves(terms: pd.DataFrame) -> pd.DataFrame:
 
 
 def load_curves(runs: xr.Dataset, strategies: Sequence[str], load: str, layer: str) -> pd.DataFrame:
-    """Quantiles over the units of a layer of what they carry, each the mean over seeds.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Complete runs of a probed study, from `open_study`.
-    strategies : sequence of str
-        Whose units.
-    load : str
-        A recorded load.
-    layer : str
-        A hidden layer.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `COLUMNS`, in the units of the load, with the quantities ``quantile 0.05`` to ``quantile 0.95``
-        (`LEVELS`), at the steps at which every seed has a value.
-    """
+    """Quantiles over the units of a layer of what they carry, each the mean over seeds."""
     chosen = runs.isel(run=np.flatnonzero(np.isin(runs["strategy"].to_numpy(), list(strategies))))
     loads = chosen[load].sel(layer=layer)
     return joined(

@@ -55,20 +55,7 @@ def seed_curves(runs: xr.Dataset, indicator: str) -> pd.DataFrame:
 
 
 def schedule_curves(runs: xr.Dataset, strategy: str) -> pd.DataFrame:
-    """Average over seeds the share of masked weights of one strategy, at every sparsity asked for.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Complete runs, from `open_study`.
-    strategy : str
-        Whose schedule.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `COLUMNS`, with the quantity ``actual sparsity`` (0 to 1), at the records that every seed has.
-    """
+    """Average over seeds the share of masked weights of one strategy, at every sparsity asked for."""
     step, own = runs["step"].to_numpy(), own_records(runs)
     table = runs["actual_sparsity"].transpose("run", "record").to_numpy()
     common: dict[str, Any] = {"indicator": "actual_sparsity", "strategy": strategy, "quantity": "actual sparsity"}

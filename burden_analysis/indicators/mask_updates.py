@@ -57,18 +57,7 @@ def probed(dataset: xr.Dataset) -> bool:
 
 
 def require_updates(dataset: xr.Dataset) -> None:
-    """Refuse a study without a decomposed mask update.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-
-    Raises
-    ------
-    InputError
-        It was not probed, or has no run whose mask changes.
-    """
+    """Refuse a study without a decomposed mask update."""
     if not probed(dataset):
         raise InputError(NOT_PROBED)
     if "fit" not in dataset or not bool(dataset["fit"].notnull().any()):
@@ -119,20 +108,7 @@ def probe_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 
 
 def static_strategies(dataset: xr.Dataset, strategies: Sequence[str]) -> list[str]:
-    """Name the strategies none of whose runs ever updates its mask.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        A probed study.
-    strategies : sequence of str
-        Which to look at.
-
-    Returns
-    -------
-    list of str
-        In the order given.
-    """
+    """Name the strategies none of whose runs ever updates its mask."""
     moving = {str(s) for s in dataset["strategy"].to_numpy()[updated(dataset)]}
     return [s for s in strategies if s not in moving]
 

@@ -51,28 +51,7 @@ def make_row(
     estimate: Estimate | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make one row of a comparison's table.
-
-    Parameters
-    ----------
-    question, scope : str
-        What is asked, and where.
-    test : Test
-        By which test.
-    family : Family
-        In which family it is adjusted.
-    result : PermutationResult, optional
-        Fills statistic, p, n, attainable_p, excluded and method.
-    estimate : Estimate, optional
-        Fills effect and interval; without `result` also n and excluded.
-    values : mapping, optional
-        Further columns.
-
-    Returns
-    -------
-    dict
-        One value for each of `COLUMNS`.
-    """
+    """Make one row of a comparison's table."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan)
     row.update(question=question, scope=scope, test=test, family=family, method="exact" if result else "t distribution")
     if estimate is not None:
@@ -85,16 +64,5 @@ def make_row(
 
 
 def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Collect rows into a comparison's table.
-
-    Parameters
-    ----------
-    rows : iterable of mapping
-        From `make_row`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns `COLUMNS`.
-    """
+    """Collect rows into a comparison's table."""
     return pd.DataFrame(list(rows), columns=list(COLUMNS))

@@ -62,20 +62,7 @@ def left_out(excluded: tuple[str, ...]) -> str:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Print a number with so many significant digits; what is missing prints as a dash.
-
-    Parameters
-    ----------
-    value : float or None
-        The number.
-    digits : int, default 3
-        Significant digits.
-
-    Returns
-    -------
-    str
-        Such as ``0.0046``, ``1.7×10⁻⁸``, ``−∞`` or ``–``.
-    """
+    """Print a number with so many significant digits; what is missing prints as a dash."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):

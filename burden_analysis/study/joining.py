@@ -18,26 +18,7 @@ Index = Mapping[str, npt.NDArray[np.intp]]
 
 
 def union(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Concatenate recordings along `run`, with an outer join on everything else.
-
-    Parameters
-    ----------
-    parts : mapping of str to xarray.Dataset
-        Recordings by name, each as `read_recording` returns it.
-
-    Returns
-    -------
-    xarray.Dataset
-        `record` is the sorted union of steps, `parameter` and `layer` keep the order in which names first appear,
-        `update` is as long as the longest; `target`, `order` and `quantile` are those of the recordings that were
-        probed. What a recording lacks is NaN (text: empty), and so is a value of `record` or `parameter` on which
-        recordings disagree, such as the epoch of a step under two batch sizes.
-
-    Raises
-    ------
-    InputError
-        A variable has different dimensions in two recordings.
-    """
+    """Concatenate recordings along `run`, with an outer join on everything else."""
     datasets = list(parts.values())
     index, sizes = _grid(datasets)
     names = dict.fromkeys(chain.from_iterable(d.variables for d in datasets))
@@ -111,19 +92,7 @@ _SUMMED = ("records_written", "updates_written")
 
 
 def stitch(parts: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Put every continuation behind the recording it continues.
-
-    Parameters
-    ----------
-    parts : mapping of str to Dataset
-        Recordings by name; the ``config`` of a continuation names the first recording under ``continues``.
-
-    Returns
-    -------
-    dict of str to Dataset
-        The first recordings only, each with the records and mask updates of all its parts in order, the state of the
-        last one and the counts of all.
-    """
+    """Put every continuation behind the recording it continues."""
     joined = {name: part for name, part in parts.items() if part.attrs["config"].get("continues") not in parts}
     later = [part for name, part in parts.items() if name not in joined]
     for part in sorted(later, key=lambda part: int(part["step"].min()) if part.sizes["record"] else 0):

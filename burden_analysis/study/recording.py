@@ -26,20 +26,7 @@ Array = npt.NDArray[Any]
 
 
 def check_schema(group: zarr.Group, what: str) -> None:
-    """Refuse a group that is not ours or is newer than we are.
-
-    Parameters
-    ----------
-    group : zarr.Group
-        Root of a study, or one recording.
-    what : str
-        How to call it in the error.
-
-    Raises
-    ------
-    InputError
-        No ``burden_schema`` attribute, or a newer one.
-    """
+    """Refuse a group that is not ours or is newer than we are."""
     schema = group.attrs.get("burden_schema")
     if not isinstance(schema, int):
         raise InputError(f"{what} is a zarr group, but was not written by burden-analysis (no 'burden_schema')")
@@ -50,27 +37,7 @@ def check_schema(group: zarr.Group, what: str) -> None:
 
 
 def read_recording(root: zarr.Group, name: str) -> xr.Dataset:
-    """Read a recording that other processes may be writing.
-
-    Parameters
-    ----------
-    root : zarr.Group
-        Root of the study.
-    name : str
-        Name of the recording. While a compaction swaps folders, it may only exist as ``.<name>.old``.
-
-    Returns
-    -------
-    xarray.Dataset
-        In memory; `record` ends at the last record that any run has committed, everything a run has not committed is
-        NaN; `config` (flat, whichever version wrote it) and `provenance` are decoded
-        in the attributes.
-
-    Raises
-    ------
-    InputError
-        The recording does not exist, is not ours, is newer than this version, or is being rewritten all the time.
-    """
+    """Read a recording that other processes may be writing."""
     for _ in range(_ATTEMPTS):
         group = _open(root, name)
         check_schema(group, f"recording {name!r} of {root.store_path}")
@@ -138,16 +105,5 @@ def _decoded(attribute: Any) -> Any:
 
 
 def as_mapping(dataset: xr.Dataset) -> dict[str, Any]:
-    """Config and provenance of a recording, as `open_study` keeps them.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `read_recording`.
-
-    Returns
-    -------
-    dict
-        ``{"config": ..., "provenance": ...}``, JSON-able.
-    """
+    """Config and provenance of a recording, as `open_study` keeps them."""
     return {"config": dataset.attrs["config"], "provenance": dataset.attrs["provenance"]}

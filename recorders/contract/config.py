@@ -22,18 +22,7 @@ def short_name(section: str, field: str) -> str:
 
 
 def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the configuration of a recording into one form, whichever version wrote it.
-
-    Parameters
-    ----------
-    config : mapping
-        As stored.
-
-    Returns
-    -------
-    dict
-        Settings by their short names; as it is where it is the configuration of a loop of one's own.
-    """
+    """Bring the configuration of a recording into one form, whichever version wrote it."""
     if "run" in config:
         return dict(config)
     flat: dict[str, Any] = {}

@@ -31,22 +31,7 @@ class RunError(BurdenError, RuntimeError):
 
 
 def unknown_name(kind: str, asked: str, known: Iterable[str]) -> InputError:
-    """Build the error for a name that does not exist, with the near miss when there is one.
-
-    Parameters
-    ----------
-    kind : str
-        What the name is of, as a noun: ``"strategy"``.
-    asked : str
-        The name the user gave.
-    known : iterable of str
-        The names that exist.
-
-    Returns
-    -------
-    InputError
-        To be raised by the caller.
-    """
+    """Build the error for a name that does not exist, with the near miss when there is one."""
     known = list(known)
     close = get_close_matches(asked, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""

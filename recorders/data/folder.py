@@ -11,23 +11,7 @@ from recorders.data.dataset import DataSet
 
 
 def image_folder(folder: Path) -> DataSet:
-    """Decode every image of a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``train/<class>/`` and ``test/<class>/`` with the same classes; any format Pillow reads.
-
-    Returns
-    -------
-    DataSet
-        Named by the folder's path; three channels.
-
-    Raises
-    ------
-    InputError
-        A part or its images are missing, the classes differ, an image cannot be read or has another size (named).
-    """
+    """Decode every image of a folder."""
     parts = {}
     for part in ("train", "test"):
         if not (folder / part).is_dir():

@@ -93,30 +93,7 @@ def channel_statistics(images: torch.Tensor) -> Normalisation:
 def draw_augmentation(
     seed: int, epoch: int, images: int, *, flip: bool, padding: int, device: torch.device
 ) -> Augmentation:
-    """Draw what happens to every image in an epoch: a function of (seed, epoch, image), whatever the batches are.
-
-    Parameters
-    ----------
-    seed, epoch : int
-        Of the run.
-    images : int
-        Number of training images.
-    flip : bool
-        Mirror every other image on average.
-    padding : int
-        Pixels to pad before a random crop (4 is usual for 32x32; He et al. 2016); 0: no crop.
-    device : torch.device
-        Where the images are; draws are the same on all.
-
-    Returns
-    -------
-    Augmentation
-
-    Raises
-    ------
-    InputError
-        A negative padding.
-    """
+    """Draw what happens to every image in an epoch: a function of (seed, epoch, image), whatever the batches are."""
     if padding < 0:
         raise InputError(f"crop padding must not be negative, got {padding}")
     draw = generator(seed, Purpose.AUGMENTATION, epoch)

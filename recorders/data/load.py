@@ -14,26 +14,7 @@ NAMES = ("digits", *LOADERS)
 
 
 def load(name: str, root: Path | None = None, *, offline: bool = False) -> DataSet:
-    """Load a data set as decoded uint8 images.
-
-    Parameters
-    ----------
-    name : str
-        One of `NAMES`, or the path of a folder with ``train/<class>/`` and ``test/<class>/``.
-    root : Path, optional
-        Where torchvision's data sets lie or are downloaded to. ``digits`` and folders need none.
-    offline : bool
-        Never download.
-
-    Returns
-    -------
-    DataSet
-
-    Raises
-    ------
-    InputError
-        The name is unknown, no root was given, or a file is missing, truncated or corrupted (named).
-    """
+    """Load a data set as decoded uint8 images."""
     if name == "digits":
         return digits()
     if name in LOADERS:

@@ -24,26 +24,7 @@ LOADERS = {
 
 
 def vision(name: str, root: Path | None, *, offline: bool) -> DataSet:
-    """Load one of torchvision's data sets.
-
-    Parameters
-    ----------
-    name : str
-        A key of `LOADERS`.
-    root : Path or None
-        torchvision's root: the folder that holds ``MNIST/raw/`` or ``cifar-10-batches-py/``.
-    offline : bool
-        Never download.
-
-    Returns
-    -------
-    DataSet
-
-    Raises
-    ------
-    InputError
-        No root, a file missing while offline, a failed download, or a damaged file.
-    """
+    """Load one of torchvision's data sets."""
     if root is None:
         raise InputError(f"data set {name!r} needs a data root: give --data-root DIR or set BURDEN_DATA")
     from torchvision import datasets  # 1 s to import

@@ -162,20 +162,7 @@ class LoopRecording:
             self._scalars.add(name)
 
     def end(self, status: Status, reason: str = "") -> None:
-        """Write everything, the masks and the state, and let go of the run.
-
-        Parameters
-        ----------
-        status : Status
-            ``complete`` becomes ``failed`` without a step, ``diverged`` with values that are not finite.
-        reason : str
-            Why, where it is not complete.
-
-        Raises
-        ------
-        RunError
-            Something could not be written.
-        """
+        """Write everything, the masks and the state, and let go of the run."""
         if self.closed:
             return
         self.closed = True

@@ -10,35 +10,7 @@ from recorders.store.writer import RecordingWriter
 def rewind(
     writer: RecordingWriter, layout: Layout, *, what: str, steps_done: int, offset: int, interval: int, digest: str
 ) -> tuple[int, int]:
-    """Forget what a recording holds of the steps after a checkpoint.
-
-    Parameters
-    ----------
-    writer : RecordingWriter
-        Of the recording; its first row is the run.
-    layout : Layout
-        What the loop would record.
-    what : str
-        How to call the run in errors.
-    steps_done : int
-        Optimiser steps done when the checkpoint was saved.
-    offset : int
-        Steps before the recording's first one.
-    interval : int
-        Steps between records.
-    digest : str
-        Of the weights that the loop goes on with.
-
-    Returns
-    -------
-    tuple of int
-        Records and mask updates that are left.
-
-    Raises
-    ------
-    InputError
-        The run is complete, of other settings, has no record at that step, or the checkpoint was not loaded.
-    """
+    """Forget what a recording holds of the steps after a checkpoint."""
     if writer.status(0).finished:
         raise InputError(f"{what} is complete: nothing to resume")
     if not writer.fits(layout):

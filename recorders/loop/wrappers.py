@@ -19,23 +19,7 @@ Optimizers = torch.optim.Optimizer | Iterable[torch.optim.Optimizer]
 
 
 def unwrapped_model(model: Any) -> nn.Module:
-    """Find the network in its wrappers.
-
-    Parameters
-    ----------
-    model : nn.Module
-        A network, perhaps compiled, parallel, or prepared by accelerate or Fabric.
-
-    Returns
-    -------
-    nn.Module
-        The user's own.
-
-    Raises
-    ------
-    InputError
-        It is no module.
-    """
+    """Find the network in its wrappers."""
     if not isinstance(model, nn.Module):
         swapped = ": model and optimizer are swapped" if isinstance(model, torch.optim.Optimizer) else ""
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}{swapped}")
@@ -46,23 +30,7 @@ def unwrapped_model(model: Any) -> nn.Module:
 
 
 def unwrapped_optimizers(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
-    """List the optimizers whose `step` makes the updates.
-
-    Parameters
-    ----------
-    optimizer : Optimizer or iterable of Optimizer
-        Perhaps wrapped by accelerate, Fabric or a class of one's own that keeps the inner one as ``optimizer``.
-
-    Returns
-    -------
-    list of Optimizer
-        Empty for a loop that has none.
-
-    Raises
-    ------
-    InputError
-        Something else was given.
-    """
+    """List the optimizers whose `step` makes the updates."""
     asked = optimizer if isinstance(optimizer, Iterable) else [optimizer]
     found = []
     for one in asked:

@@ -20,35 +20,17 @@ class BackgroundWriter:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queue a job.
-
-        Raises
-        ------
-        Exception
-            What an earlier job raised.
-        """
+        """Queue a job."""
         self._check()
         self._jobs.put(job)
 
     def wait(self) -> None:
-        """Wait until every job that was queued is done.
-
-        Raises
-        ------
-        Exception
-            What a job raised.
-        """
+        """Wait until every job that was queued is done."""
         self._jobs.join()
         self._check()
 
     def close(self) -> None:
-        """Wait until every job is done, and end the thread.
-
-        Raises
-        ------
-        Exception
-            What a job raised.
-        """
+        """Wait until every job is done, and end the thread."""
         if self._thread.is_alive():
             self._jobs.put(None)
             self._thread.join()

@@ -181,24 +181,12 @@ class Monitor:
         self._background.submit(write)
 
     def commit(self) -> None:
-        """Write what was recorded so far and wait for it; mask updates that wait for the next record stay.
-
-        Raises
-        ------
-        RunError
-            Something could not be written.
-        """
+        """Write what was recorded so far and wait for it; mask updates that wait for the next record stay."""
         self.flush()
         self._background.wait()
 
     def close(self) -> None:
-        """Write everything and wait for it; steps since the last record are left out (see `finish_interval`).
-
-        Raises
-        ------
-        RunError
-            Something could not be written.
-        """
+        """Write everything and wait for it; steps since the last record are left out (see `finish_interval`)."""
         for update in self._waiting_updates:
             update.closed = True
         try:

@@ -22,26 +22,7 @@ ModelFactory = Callable[[], nn.Module]
 
 
 def default_model(data: DataSet, settings: Settings) -> ModelFactory:
-    """Return the factory of the study's network: an MLP, or a ViT where there is a ``setup``.
-
-    Parameters
-    ----------
-    data : DataSet
-        Its images and classes.
-    settings : Settings
-        The study.
-
-    Returns
-    -------
-    callable
-        Draws initial weights from torch's global generator.
-
-    Raises
-    ------
-    InputError
-        A ViT for images that are no squares; when called, one whose patches do not tile them or whose heads do not
-        share out the embedding.
-    """
+    """Return the factory of the study's network: an MLP, or a ViT where there is a ``setup``."""
     network, resize = settings.network, settings.data.resize
     if not network.setup:
         return lambda: mlp(data.image_shape, data.classes, network.hidden)
@@ -98,22 +79,7 @@ def check_factory(make: ModelFactory, *, pickled: bool) -> None:
 
 
 def network_of(run: Run, make: ModelFactory, settings: Settings) -> nn.Module:
-    """Make the freshly initialised network of a run, with its token merging.
-
-    Parameters
-    ----------
-    run : Run
-        Its seed and compression.
-    make : callable
-        Makes the network; initial weights are a function of the seed.
-    settings : Settings
-        The study.
-
-    Returns
-    -------
-    nn.Module
-        Where the study varies compression, merging is there at ratio 0 too: the identity.
-    """
+    """Make the freshly initialised network of a run, with its token merging."""
     network = with_seeded_weights(run.seed, make)
     if merges(settings):
         merge = TokenMerge(

@@ -8,24 +8,7 @@ from recorders.contract import InputError
 
 
 def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Find every weight with more than one dimension, except tokens and position embeddings.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Any network.
-
-    Returns
-    -------
-    dict of str to Parameter
-        By qualified name, in the model's order. Under `torch.nn.utils.prune` the name is that of the dense
-        ``*_orig`` tensor without its suffix.
-
-    Raises
-    ------
-    InputError
-        The network has none.
-    """
+    """Find every weight with more than one dimension, except tokens and position embeddings."""
     found: dict[str, nn.Parameter] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad or not _is_weight(model, name, parameter):
@@ -45,20 +28,7 @@ def _is_weight(model: nn.Module, name: str, parameter: nn.Parameter) -> bool:
 
 
 def hidden_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Find the modules whose outputs are the hidden activations.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Any network.
-
-    Returns
-    -------
-    dict of str to Module
-        Keyed by the name of each module that owns a prunable weight, all but the last (the output layer). Where an
-        elementwise activation follows in the same `nn.Sequential`, the value is that activation, so that what is
-        measured is the layer's output after its nonlinearity.
-    """
+    """Find the modules whose outputs are the hidden activations."""
     owners = list(dict.fromkeys(name.rpartition(".")[0] for name in prunable_parameters(model)))
     return {name: _with_activation(model, name) for name in owners[:-1]}
 

@@ -10,23 +10,7 @@ from torch import nn
 
 
 def mlp(image_shape: Sequence[int], classes: int, hidden: Sequence[int] = (300, 100)) -> nn.Sequential:
-    """Build an MLP with ReLU between layers (LeNet-300-100 by default; LeCun et al. 1998).
-
-    Parameters
-    ----------
-    image_shape : sequence of int
-        Shape of one image, (channels, height, width).
-    classes : int
-        Number of outputs.
-    hidden : sequence of int
-        Units of each hidden layer.
-
-    Returns
-    -------
-    nn.Sequential
-        From (batch, channels, height, width) to (batch, classes), with children ``flatten``, ``hidden1``, ``relu1``,
-        …, ``output``.
-    """
+    """Build an MLP with ReLU between layers (LeNet-300-100 by default; LeCun et al. 1998)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     width = prod(image_shape)
     for i, units in enumerate(hidden, start=1):

@@ -102,25 +102,7 @@ def bipartite_soft_matching(
 
 
 def merge_count(ratio: float, tokens: int) -> int:
-    """How many tokens a compression ratio merges: r = ⌊ρ·N/2⌋, the share ρ of A (docs/token-merging.md).
-
-    Parameters
-    ----------
-    ratio : float
-        ρ, in [0, 1].
-    tokens : int
-        N, without tokens held out.
-
-    Returns
-    -------
-    int
-        From 0 to ⌊N/2⌋; of 196 tokens, ratios 0.2, 0.4, 0.6 and 0.8 leave 177, 157, 138 and 118.
-
-    Raises
-    ------
-    InputError
-        The ratio is outside [0, 1].
-    """
+    """How many tokens a compression ratio merges: r = ⌊ρ·N/2⌋, the share ρ of A (docs/token-merging.md)."""
     if not 0 <= ratio <= 1:
         raise InputError(
             f"compression ratio {ratio:g} is outside [0, 1]: it is the share of every second token that is merged, "

@@ -20,23 +20,7 @@ _SHORT = {"setup": "", "epochs": "epochs", "learning_rate": "lr"}
 
 
 def axes_of(settings: Settings) -> dict[str, list[Any]]:
-    """Read the axes.
-
-    Parameters
-    ----------
-    settings : Settings
-        With ``axes`` such as ``("epochs=40,60", "learning_rate=0.005,0.01")``.
-
-    Returns
-    -------
-    dict of str to list
-        Values by setting.
-
-    Raises
-    ------
-    InputError
-        An axis that is no setting, that has values in another way, or that is named twice.
-    """
+    """Read the axes."""
     known = [name for name, value in _values(settings).items() if name not in _NO_AXES and not isinstance(value, list)]
     found: dict[str, list[Any]] = {}
     for axis in settings.axes:
@@ -51,24 +35,7 @@ def axes_of(settings: Settings) -> dict[str, list[Any]]:
 
 
 def blocks(settings: Settings) -> list[Settings]:
-    """Resolve every combination of the axes.
-
-    Parameters
-    ----------
-    settings : Settings
-        A whole study.
-
-    Returns
-    -------
-    list of Settings
-        In the order of the axes, the last one fastest; just the settings where there are no axes. ``axes`` stay: a
-        recording knows of which study it is a part.
-
-    Raises
-    ------
-    InputError
-        An axis that does not exist, or a value that its setting does not take or that is given twice.
-    """
+    """Resolve every combination of the axes."""
     axes = axes_of(settings)
     found = [settings.with_values(**dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
     for name, values in axes.items():  # 0.001 and 1e-3 are the same only now
@@ -93,13 +60,7 @@ def block_name(study: str, block: Settings) -> str:
 
 
 def told_apart_by(config: Mapping[str, Any]) -> set[str]:
-    """Return the settings whose values are coordinates on the runs of a recording.
-
-    Parameters
-    ----------
-    config : mapping
-        Settings, as a store keeps them.
-    """
+    """Return the settings whose values are coordinates on the runs of a recording."""
     named = {str(axis).partition("=")[0] for axis in config.get("axes", ())}
     return named | (set(_OF_VITS) if flat_config(config).get("setup") else set())
 
@@ -112,21 +73,7 @@ def told_apart(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any
 
 
 def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str, Any]:
-    """Return the settings that tell the recordings of a study apart, as coordinates on runs.
-
-    Parameters
-    ----------
-    block : Settings
-        One combination of the axes.
-    names : iterable of str
-        Further settings, which tell apart what the store holds already.
-
-    Returns
-    -------
-    mapping of str to Any
-        Values of the axes; of a ViT always embed_dim, num_heads, epochs and base_learning_rate (``learning_rate`` is
-        the series), the columns of the published tables.
-    """
+    """Return the settings that tell the recordings of a study apart, as coordinates on runs."""
     found: dict[str, Any] = {}
     if block.network.setup:
         embedding, heads = setup_numbers(block.network.setup)

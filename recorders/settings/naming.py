@@ -16,21 +16,7 @@ def number(value: float) -> str:
 
 
 def run_name(strategy: str, sparsity: float, seed: int, **settings: Any) -> str:
-    """Name a run: ``iterative-s0.9-seed0``, with further settings in alphabetical order.
-
-    Parameters
-    ----------
-    strategy, sparsity, seed
-        What every run has.
-    **settings
-        What else tells runs apart.
-
-    Returns
-    -------
-    str
-        Letters, digits and ``_.=-`` only, at most 169 of them; where something had to go, a hash keeps different names
-        different.
-    """
+    """Name a run: ``iterative-s0.9-seed0``, with further settings in alphabetical order."""
     extra = [f"{key}={settings[key]}" for key in sorted(settings)]
     name = "-".join([strategy, f"s{number(sparsity)}", f"seed{seed}", *extra])
     safe = re.sub(r"[^\w.=-]+", "_", name).lstrip(".")[:_LONGEST]

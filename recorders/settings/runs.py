@@ -51,18 +51,7 @@ class Run:
 
 
 def plan_runs(settings: Settings) -> list[Run]:
-    """List the runs of a study, each after the one it needs.
-
-    Parameters
-    ----------
-    settings : Settings
-        The study; ``iterative`` runs that ``optimal`` or ``matched`` need are added when they were not asked for.
-
-    Returns
-    -------
-    list of Run
-        Without duplicates; ``dense`` once per seed and compression.
-    """
+    """List the runs of a study, each after the one it needs."""
     asked = [
         _run(strategy, sparsity, seed, compression, settings)
         for strategy in settings.strategies

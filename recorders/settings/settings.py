@@ -18,13 +18,7 @@ FREE = ("strategies", "sparsities", "compressions", "seeds", "axes", "allocation
 
 
 def setup_numbers(setup: str) -> tuple[int, int]:
-    """Read the embedding and the heads of a ViT's set-up.
-
-    Raises
-    ------
-    InputError
-        Not of the form EMBEDDINGxHEADS.
-    """
+    """Read the embedding and the heads of a ViT's set-up."""
     embedding, _, heads = setup.partition("x")
     if not (embedding.isdecimal() and heads.isdecimal() and int(embedding) and int(heads)):
         raise InputError(f"setup {setup!r} must be given as EMBEDDINGxHEADS, for example 384x3")
@@ -246,13 +240,7 @@ def laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, A
 
 
 def settings_from_config(config: Mapping[str, Any]) -> Settings:
-    """Read the settings of a recording, nested or, from before they were, flat; what is missing has its default.
-
-    Raises
-    ------
-    InputError
-        A value that its setting does not take.
-    """
+    """Read the settings of a recording, nested or, from before they were, flat; what is missing has its default."""
     return Settings().with_values(**{name: value for name, value in flat_config(config).items() if name in PLACES})
 
 

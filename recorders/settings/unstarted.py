@@ -15,18 +15,7 @@ if TYPE_CHECKING:
 
 
 def unstarted(dataset: xr.Dataset) -> list[str]:
-    """List the combinations of a study's axes that have no recording: they are recorded one after the other.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-
-    Returns
-    -------
-    list of str
-        Such as ``"setup 384x3, learning_rate 0.01"``, in the order in which they would be recorded.
-    """
+    """List the combinations of a study's axes that have no recording: they are recorded one after the other."""
     configs = [parts.get("config", {}) for parts in dataset.attrs["recordings"].values()]
     studies = [settings for config in configs if (settings := _settings(config)) is not None]
     begun = [_fixed(settings) for settings in studies]

@@ -75,13 +75,7 @@ def compact(store: Path, name: str) -> None:
 
 
 def consolidate(store: Path) -> None:
-    """Consolidate the metadata of a study when every recording is compact; until then it would go stale.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the study. `recorders.store.recording.create_recording` takes the consolidated metadata away again.
-    """
+    """Consolidate the metadata of a study when every recording is compact; until then it would go stale."""
     with root_lock(store):
         if all(is_compact(store, name) for name in recording_names(store)):
             with disk_errors(store):

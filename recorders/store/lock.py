@@ -14,20 +14,7 @@ from recorders.store.disk import disk_errors
 
 @contextmanager
 def exclusive(store: Path, name: str | None = None) -> Iterator[None]:
-    """Hold the right to write one recording.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the study.
-    name : str, optional
-        The recording; None for the plan of the whole study.
-
-    Raises
-    ------
-    InputError
-        Another process is writing it.
-    """
+    """Hold the right to write one recording."""
     what = f"recording {name!r} of {store}" if name else str(store)
     part = f"recording.{name}" if name else "study"  # a recording may be called "study"
     with _held(store, part, what, wait=False):

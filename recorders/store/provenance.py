@@ -24,22 +24,7 @@ _OVERRIDES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONE
 
 
 def provenance(*, threads: int | None = None, **extra: Any) -> dict[str, Any]:
-    """Describe this process's surroundings.
-
-    Parameters
-    ----------
-    threads : int, optional
-        Threads that one training computes with; by default this process's.
-    **extra
-        More entries, JSON-able: ``data``, ``command``.
-
-    Returns
-    -------
-    dict
-        ``created`` (UTC, ISO 8601), ``versions``, ``git`` (commit of this package's own repository, and whether its
-        tree was dirty; None where the package was installed without one), ``hardware``, ``arithmetic`` (what decides
-        the last bits of a training's numbers) and `extra`.
-    """
+    """Describe this process's surroundings."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {p: v for p in _PACKAGES if (v := _version(p))},

@@ -18,25 +18,7 @@ from recorders.store.disk import disk_errors
 
 
 def open_root(store: Path, *, create: bool) -> zarr.Group:
-    """Open a study's root group, creating the store when asked.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store.
-    create : bool
-        Whether a missing store is created (atomically).
-
-    Returns
-    -------
-    zarr.Group
-        The root group.
-
-    Raises
-    ------
-    InputError
-        The path is not a study store, it was written by a newer version of this package, or a recording is damaged.
-    """
+    """Open a study's root group, creating the store when asked."""
     if create and not store.exists():
         with disk_errors(store):
             _create_root(store)

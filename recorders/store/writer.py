@@ -43,20 +43,7 @@ class RecordingWriter:
         self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def write_records(self, start: int, columns: Columns) -> None:
-        """Write whole records, then commit them: `records_written` is written last.
-
-        Parameters
-        ----------
-        start : int
-            Index of the first record.
-        columns : mapping of str to array, shape (run, record, ...)
-            Values by variable name; scalars that are not in the store yet get a variable.
-
-        Raises
-        ------
-        RunError
-            No space left.
-        """
+        """Write whole records, then commit them: `records_written` is written last."""
         stop = start
         with disk_errors(self.path):
             for name, values in columns.items():

@@ -84,22 +84,7 @@ def plan_study(
     using: Resources | None = None,
     model: ModelFactory | None = None,
 ) -> StudyPlan:
-    """Plan every recording of a study and check that it can be made, before hours are spent on the first.
-
-    Parameters
-    ----------
-    settings, name, data, data_root, offline, using, model
-        As `recorders.study.record_study` has them.
-
-    Returns
-    -------
-    StudyPlan
-
-    Raises
-    ------
-    InputError
-        Settings, data or model cannot be used as asked.
-    """
+    """Plan every recording of a study and check that it can be made, before hours are spent on the first."""
     parts = blocks(settings)
     merged = any(map(merges, parts))
     using = using or resources(merged=merged)
@@ -123,32 +108,7 @@ def planned_layout(
     using: Resources,
     told_apart_by: Iterable[str] = (),
 ) -> Layout:
-    """Lay out the recording of some runs of one architecture and schedule.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        In the order of the recording.
-    settings : Settings
-        A block of a study.
-    images : DataSet
-        What they train on.
-    model : callable, optional
-        Makes their network; the study's own by default.
-    using : Resources
-        Whether they train as stacks.
-    told_apart_by : iterable of str
-        Settings that become coordinates on runs, beside the axes.
-
-    Returns
-    -------
-    Layout
-
-    Raises
-    ------
-    InputError
-        A sparsity that empties a layer, or a training too short for a single mask update.
-    """
+    """Lay out the recording of some runs of one architecture and schedule."""
     network = network_of(runs[0], model or default_model(images, settings), settings)
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
     per_epoch = steps_per_epoch(settings, len(images.train_labels))

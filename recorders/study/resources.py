@@ -41,22 +41,6 @@ def resources(
 
     On a CPU one run per process with one thread is the fastest; on a GPU a single small network is launch-bound. One
     ViT fills a GPU, and token merging keeps what a stack cannot: there runs train one after the other.
-
-    Parameters
-    ----------
-    device : str, optional
-        cpu or cuda.
-    workers : int, optional
-        Processes.
-    stacked : bool, optional
-        Whether runs train as stacks.
-    merged : bool
-        Whether the study merges tokens.
-
-    Raises
-    ------
-    InputError
-        The device does not exist, or `workers` is not positive.
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers must be positive, got {workers}")

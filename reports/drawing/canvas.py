@@ -20,22 +20,7 @@ if TYPE_CHECKING:
 
 
 def canvas(height: float, *, narrow: bool, wspace: float = 0.0) -> Figure:
-    """Begin a figure; call inside `style`.
-
-    Parameters
-    ----------
-    height : float
-        In mm.
-    narrow : bool
-        One column of a journal page wide, not both.
-    wspace : float, default 0
-        Further space between panels, as a share of their width.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        At its final size, without a panel.
-    """
+    """Begin a figure; call inside `style`."""
     layout = ConstrainedLayoutEngine(w_pad=inches(0.9), h_pad=inches(0.7), wspace=wspace, hspace=0.0)
     return Figure(figsize=(inches(SINGLE if narrow else DOUBLE), inches(height)), layout=layout)
 

@@ -41,22 +41,7 @@ class End:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move positions apart as little as possible (least squares) so that all fit between two ends.
-
-    Parameters
-    ----------
-    wanted : sequence of float
-        Where each position should be.
-    gap : float
-        Smallest distance between neighbours.
-    low, high : float
-        The ends.
-
-    Returns
-    -------
-    list of float
-        The positions, in the order given; centred when they cannot all fit.
-    """
+    """Move positions apart as little as possible (least squares) so that all fit between two ends."""
     if not len(wanted):
         return []
     order = np.argsort(wanted, kind="stable")

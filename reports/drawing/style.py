@@ -78,36 +78,14 @@ _SPARE = [LOOKS[name] for name in ("gmp", "set", "rigl", "gumbel", "dense", "ran
 
 
 def looks(strategies: Sequence[str]) -> dict[str, Look]:
-    """Give every strategy a look: the same one in every figure for ours, one that no other has for up to eight.
-
-    Parameters
-    ----------
-    strategies : sequence of str
-        Strategy names.
-
-    Returns
-    -------
-    dict of str to Look
-        One entry per strategy.
-    """
+    """Give every strategy a look: the same one in every figure for ours, one that no other has for up to eight."""
     taken = [LOOKS[name] for name in strategies if name in LOOKS]
     spare = cycle([look for look in _SPARE if look not in taken] or _SPARE)
     return {name: LOOKS.get(name) or next(spare) for name in strategies}
 
 
 def contrast(first: str, second: str) -> float:
-    """WCAG contrast ratio of two hex colours, from 1 to 21.
-
-    Parameters
-    ----------
-    first, second : str
-        Colours as ``#rrggbb``.
-
-    Returns
-    -------
-    float
-        The ratio; text needs 4.5 for AA.
-    """
+    """WCAG contrast ratio of two hex colours, from 1 to 21."""
     light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

@@ -20,20 +20,7 @@ _SLACK = 1e-9  # powers of ten are not exact
 
 
 def log_ticks(low: float, high: float, most: int = MOST) -> list[float]:
-    """Choose round tick values inside [low, high] for a logarithmic axis.
-
-    Parameters
-    ----------
-    low, high : float
-        The positive ends of the axis.
-    most : int, default 6
-        How many ticks at most.
-
-    Returns
-    -------
-    list of float
-        The ticks, ascending.
-    """
+    """Choose round tick values inside [low, high] for a logarithmic axis."""
     decades = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     choices = [np.outer(10.0**decades, steps).ravel() for steps in _STEPS]
     # Strides are counted from 10⁰, so that an axis of ratios keeps its 1.

@@ -136,18 +136,7 @@ def check_columns(sparsities: Sequence[float]) -> None:
 
 
 def drawn_order(dataset: xr.Dataset) -> list[str]:
-    """Strategies that are drawn unless others are named.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    list of str
-        Those of the study's claim in its order, then every other that prunes; ``dense`` where there is nothing else.
-    """
+    """Strategies that are drawn unless others are named."""
     known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str).tolist()))
     pruned = [name for name in known if name not in (*ORDER, "dense")]
     return [name for name in ORDER if name in known] + pruned or known

@@ -19,38 +19,12 @@ _OWN = "this study"
 
 
 def claim_blocks(claims: Claims | None, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Make one block per claim.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-    comparisons : sequence of Comparison
-        Those the report shows; the tests of a claim that is one of them are shown there.
-
-    Returns
-    -------
-    list of dict
-        Empty without claims.
-    """
+    """Make one block per claim."""
     return [_block(claim, comparisons) for claim in claims.claims] if claims else []
 
 
 def claim_tests(claims: Claims | None, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Tables of the tests behind the claims, without those that a comparison of the report shows already.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-    comparisons : sequence of Comparison
-        Those the report shows.
-
-    Returns
-    -------
-    list of dict
-        ``id``, ``folded`` and ``table``.
-    """
+    """Tables of the tests behind the claims, without those that a comparison of the report shows already."""
     judged = [claim for claim in claims.claims if "headline" in claim.evidence] if claims else []
     own = [claim for claim in judged if _compared(claim, comparisons) is None]
     return [
@@ -63,16 +37,6 @@ def claim_facts(claims: Claims | None) -> dict[str, Any]:
     """Collect claims with their evidence for the twin, without what stands elsewhere.
 
     Outcomes under other definitions are the twin's ``sensitivity``; the published accuracies ship with the package.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-
-    Returns
-    -------
-    dict
-        By name of the claim.
     """
     facts = claims.to_dict() if claims else {}
     for fact in facts.values():

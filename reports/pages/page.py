@@ -25,24 +25,7 @@ if TYPE_CHECKING:
 
 
 def write_page(template: str, context: Mapping[str, Any], facts: Mapping[str, Any], folder: Path) -> Path:
-    """Write ``report.html`` and its twin ``report.json``.
-
-    Parameters
-    ----------
-    template : str
-        Name of the template of the page.
-    context : mapping
-        What the template shows.
-    facts : mapping
-        What the twin holds, as `burden_analysis.results.written.plain` reduces it; NaN becomes null.
-    folder : Path
-        Created when missing.
-
-    Returns
-    -------
-    Path
-        The HTML file.
-    """
+    """Write ``report.html`` and its twin ``report.json``."""
     write_whole(folder / "report.json", to_json(facts, indent=2) + "\n")
     templates = Environment(
         loader=PackageLoader("reports"),
@@ -71,20 +54,7 @@ def figure_facts(figures: Sequence[Figure]) -> list[dict[str, str]]:
 
 
 def tests_table(tests: pd.DataFrame, caption: str) -> Table:
-    """Print tests: what is read together stands together, estimate and interval, test and method.
-
-    Parameters
-    ----------
-    tests : pandas.DataFrame
-        With columns ``test``, ``method``, ``effect``, ``ci_low`` and ``ci_high`` among others.
-    caption : str
-        What they test.
-
-    Returns
-    -------
-    Table
-        One row per test.
-    """
+    """Print tests: what is read together stands together, estimate and interval, test and method."""
     table = in_words(tests)
     table["test"] = table["test"] + " (" + table.pop("method") + ")"
     intervals = zip(table["effect"], table.pop("ci_low"), table.pop("ci_high"), strict=True)
@@ -96,22 +66,7 @@ def tests_table(tests: pd.DataFrame, caption: str) -> Table:
 
 
 def inline(svg: str, name: str, title: str, description: str) -> str:
-    """Make an SVG file fit to stand in HTML: no prolog, its own ids and styles, a title and a description.
-
-    Parameters
-    ----------
-    svg : str
-        The file, as matplotlib writes it.
-    name : str
-        Prefix of all ids; unique in the page.
-    title, description : str
-        What screen readers say.
-
-    Returns
-    -------
-    str
-        An ``<svg>`` element.
-    """
+    """Make an SVG file fit to stand in HTML: no prolog, its own ids and styles, a title and a description."""
     element = svg[svg.index("<svg") :]
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r'href="#', f'href="#{name}-', element)

@@ -20,52 +20,19 @@ _DEFINITION = ["indicator", "window", "scale"]
 
 
 def sensitivity_table(claims: Claims | None) -> pd.DataFrame:
-    """Outcomes of all claims under every definition and with each seed left out.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows of `burden_analysis.Robustness.table`, with a column ``claim`` before; empty where nothing was judged.
-    """
+    """Outcomes of all claims under every definition and with each seed left out."""
     parts = [_outcomes(claim).assign(claim=claim.name) for claim in _varied(claims)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"claim": []})
     return table[["claim", *table.columns.drop("claim")]]
 
 
 def sensitivity_matrices(claims: Claims | None) -> list[dict[str, Any]]:
-    """Lay outcomes out: one matrix per claim, indicators by window and scale.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-
-    Returns
-    -------
-    list of dict
-        ``id``, ``heading``, ``caption``, ``corner``, ``columns`` and ``rows``; empty where nothing was judged.
-    """
+    """Lay outcomes out: one matrix per claim, indicators by window and scale."""
     return [_matrix(claim) for claim in _varied(claims)]
 
 
 def sensitivity_facts(claims: Claims | None) -> dict[str, Any]:
-    """Collect captions and outcomes for the twin.
-
-    Parameters
-    ----------
-    claims : Claims or None
-        From `burden_analysis.check_claims`.
-
-    Returns
-    -------
-    dict
-        By name of the claim.
-    """
+    """Collect captions and outcomes for the twin."""
     return {
         claim.name: {"caption": _caption(claim), "table": claim.evidence["robustness"].table}
         for claim in _varied(claims)

@@ -14,18 +14,7 @@ _PARTS = (("provenance", "Provenance"), ("config", "Configuration"))
 
 
 def provenance(recordings: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
-    """Tabulate provenance and configuration of every recording.
-
-    Parameters
-    ----------
-    recordings : mapping
-        ``dataset.attrs["recordings"]``.
-
-    Yields
-    ------
-    Table
-        Two per recording.
-    """
+    """Tabulate provenance and configuration of every recording."""
     for name, parts in recordings.items():
         for part, title in _PARTS:
             rows = tuple(_flat(parts.get(part, {})))

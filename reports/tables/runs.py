@@ -21,20 +21,7 @@ if TYPE_CHECKING:
 
 
 def run_list(dataset: xr.Dataset, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """List every run with its state and the last accuracy it was evaluated at.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-    settings : sequence of str
-        Further coordinates of runs to list, and to sort by first.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run, strategies in the order in which figures show them.
-    """
+    """List every run with its state and the last accuracy it was evaluated at."""
     columns = (*settings, "run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written")
     runs = pd.DataFrame({name: dataset[name].to_numpy() for name in columns})
     runs["final_accuracy"] = last_values(dataset["accuracy"])
@@ -45,20 +32,7 @@ def run_list(dataset: xr.Dataset, settings: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def design_matrix(runs: pd.DataFrame, rows: str = "strategy", columns: str = "sparsity") -> Table:
-    """Count complete runs against planned ones, strategy by sparsity.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        From `run_list`.
-    rows, columns : str
-        What to count by instead.
-
-    Returns
-    -------
-    Table
-        Cells such as ``4 of 5``.
-    """
+    """Count complete runs against planned ones, strategy by sparsity."""
     done = (runs["status"] == Status.COMPLETE).groupby([runs[rows], runs[columns]])
     counts = pd.DataFrame({"complete": done.sum(), "all": done.size()})
     cells = {key: f"{complete} of {planned}" for key, complete, planned in counts.itertuples(name=None)}
@@ -66,18 +40,7 @@ def design_matrix(runs: pd.DataFrame, rows: str = "strategy", columns: str = "sp
 
 
 def accuracy_matrix(runs: pd.DataFrame) -> Table:
-    """Lay out the final held-out accuracy of complete runs, strategy by sparsity.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        From `run_list`.
-
-    Returns
-    -------
-    Table
-        Cells such as ``0.965 ± 0.004 (n = 5)``; no deviation from a single seed.
-    """
+    """Lay out the final held-out accuracy of complete runs, strategy by sparsity."""
     caption = "Final held-out accuracy of complete runs: mean ± standard deviation over seeds"
     cells = {
         key: f"{mean:.4f}{'' if np.isnan(sd) else f' ± {sd:.4f}'} (n = {n})"

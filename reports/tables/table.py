@@ -39,20 +39,7 @@ class Table:
 
 
 def as_text(frame: pd.DataFrame, caption: str) -> Table:
-    """Print every cell of a frame; headers become words.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        A tidy table, such as `Comparison.table`.
-    caption : str
-        What it shows.
-
-    Returns
-    -------
-    Table
-        The cells as text.
-    """
+    """Print every cell of a frame; headers become words."""
     return Table(
         caption=caption,
         columns=tuple(heading(str(name)) for name in frame.columns),

@@ -30,18 +30,7 @@ _LOOKS = (("#000000", "o"), (readable(LOOKS["random"].colour), "s"))  # colour a
 
 
 def colour_limit(cells: pd.DataFrame) -> float:
-    """Largest difference that has a colour of its own.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Rows of panel (a).
-
-    Returns
-    -------
-    float
-        Percentage points: the largest difference in stable blocks (in all when none is stable), rounded up to tenths.
-    """
+    """Largest difference that has a colour of its own."""
     sizes = cells["value"].abs()
     stable = sizes[cells["scope"] == "stable blocks"]
     return max(0.1, float(np.ceil(10 * float((stable if len(stable) else sizes).max()) - 1e-9) / 10))

@@ -49,18 +49,7 @@ def caption(data: pd.DataFrame, effect: CompressionEffect) -> str:
 
 
 def description(data: pd.DataFrame) -> str:
-    """Write the text alternative: at each ratio, how many cells went which way, and the means.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the text alternative: at each ratio, how many cells went which way, and the means."""
     cells, means = data[data["panel"] == "a"], data[(data["panel"] == "b") & (data["quantity"] == "mean")]
     told = [f"Ratio {number(ratio)}: {tally(here)}" for ratio, here in cells.groupby("ratio")]
     for scope, rows in means.groupby("scope", sort=False):

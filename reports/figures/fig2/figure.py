@@ -82,18 +82,7 @@ def figure2(
 
 
 def figure2_pages(dataset: xr.Dataset) -> list[Figure2]:
-    """Draw Figure 2 of a study, on as many pages as its sparsities need.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    list of Figure2
-        One per six sparsities, of the strategies of `drawn_order`.
-    """
+    """Draw Figure 2 of a study, on as many pages as its sparsities need."""
     order, sparsity = drawn_order(dataset), dataset["sparsity"].to_numpy()
     wanted = np.isin(dataset["strategy"].to_numpy(), order)
     # Runs of other strategies stay, for the caption to name them.

@@ -51,24 +51,7 @@ class Row:
 
 
 def caption(data: pd.DataFrame, dataset: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> str:
-    """Write the caption: what is shown, n, centre, band, family and what was left out.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-    dataset : xarray.Dataset
-        Where they come from; names the runs left out.
-    rows : sequence of Row
-        The rows of panels.
-    order : sequence of str
-        Strategies; ratios are to the first.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the caption: what is shown, n, centre, band, family and what was left out."""
     sparsities = [number(s) for s in np.unique(dataset["sparsity"].to_numpy())]
     panels = "; ".join(f"{row.letter}, {row.indicator}{', log axis' if row.log else ''}" for row in rows)
     title = capitalised(listing(row.label for row in rows))
@@ -85,22 +68,7 @@ def caption(data: pd.DataFrame, dataset: xr.Dataset, rows: Sequence[Row], order:
 
 
 def description(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str]) -> str:
-    """Write the text alternative: the value every curve ends at, and the last ratios.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-    rows : sequence of Row
-        The rows of panels.
-    order : sequence of str
-        Strategies; ratios are to the first.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the text alternative: the value every curve ends at, and the last ratios."""
     last = data.dropna(subset=["value"]).groupby(["panel", "sparsity", "strategy", "quantity"])["value"].last()
     sentences = ["Line chart over optimiser steps, one column per sparsity."]
     for row in rows:

@@ -18,9 +18,7 @@ LEVELS = np.arange(3.0) + np.sin(np.arange(30.0)).reshape(5, 2, 3) / 20
 
 def found() -> list[object]:
     comparison = compare_strategies(in_memory(LEVELS))
-    effect = (
-        compression_effect(published_tables(), resamples=200) if RESAMPLED else compression_effect(published_tables())
-    )
+    effect = compression_effect(published_tables())
     return [
         detectable_effect(comparison).to_numpy().tolist(),
         spread(comparison),
