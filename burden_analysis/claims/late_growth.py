@@ -123,22 +123,7 @@ def late_growth(
 
 
 def growth_cells(dataset: xr.Dataset, asked: Question) -> tuple[Cells, tuple[str, ...]]:
-    """Arrange the late growth of each run by seed, sparsity and strategy (optimal, iterative).
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    asked : Question
-        As `late_growth` asks it.
-
-    Returns
-    -------
-    found : Cells
-        Growth of each run.
-    excluded : tuple of str
-        What was left out, and why.
-    """
+    """Arrange the late growth of each run by seed, sparsity and strategy (optimal, iterative)."""
     check_strategies(dataset, asked.order)
     if not shares_seeds(dataset, asked.order, asked.paired_by):
         raise InputError(f"{PRUNED} and {REFERENCE} share no seed: late growth is compared within a seed")
@@ -148,20 +133,7 @@ def growth_cells(dataset: xr.Dataset, asked: Question) -> tuple[Cells, tuple[str
 
 
 def growth_rows(found: Cells, asked: Question) -> Rows:
-    """Make the tests that decide claim C2.
-
-    Parameters
-    ----------
-    found : Cells
-        From `growth_cells`.
-    asked : Question
-        Scale of the growth, and level.
-
-    Returns
-    -------
-    list of dict
-        Two for the claim, two against it.
-    """
+    """Make the tests that decide claim C2."""
     have = np.isfinite(found.grid).all(axis=2, keepdims=True)
     reference, pruned = (np.where(have, found.grid, 0.0).sum(axis=1) / have.sum(axis=1)).T
     nothing = np.zeros_like(pruned)

@@ -19,23 +19,7 @@ if TYPE_CHECKING:
 
 
 def figure(asked: Figure, _: str) -> int:
-    """Draw the figure of a study into one file.
-
-    Parameters
-    ----------
-    asked : Figure
-        The flags.
-
-    Returns
-    -------
-    int
-        0, the exit code.
-
-    Raises
-    ------
-    InputError
-        The file exists, its suffix names no format, or the study has none of the strategies.
-    """
+    """Draw the figure of a study into one file."""
     from burden_analysis import open_study
     from burden_analysis.compression.study import varies_compression
     from recorders.store.disk import disk_errors

@@ -21,40 +21,14 @@ SPARSITY_STEP = 0.1  # slopes are told for a sparsity that is higher by this
 
 
 def paired_effect(lower: Floats, higher: Floats, asked: Question) -> Estimate:
-    """Estimate higher / lower, or higher − lower.
-
-    Parameters
-    ----------
-    lower, higher : array, shape (pair,)
-        Endpoints, log₁₀ on the log scale; NaN where missing.
-    asked : Question
-        Its scale says what they are, its level what the interval covers.
-
-    Returns
-    -------
-    Estimate
-        A ratio of geometric means, or a mean difference.
-    """
+    """Estimate higher / lower, or higher − lower."""
     if asked.scale == "log":
         return ratio_of_geometric_means(higher, lower, level=asked.level)
     return mean_difference(higher - lower, level=asked.level)
 
 
 def slopes_over_sparsity(sparsities: Floats, values: Floats) -> Floats:
-    """Least-squares slope per seed, per `SPARSITY_STEP`.
-
-    Parameters
-    ----------
-    sparsities : array, shape (sparsity,)
-        Two or more.
-    values : array, shape (..., sparsity)
-        Endpoints of seeds (and strategies); NaN where missing.
-
-    Returns
-    -------
-    array, shape (...,)
-        In the units of the values; NaN where a sparsity is missing. Exactly 0 where values agree in 12 digits.
-    """
+    """Least-squares slope per seed, per `SPARSITY_STEP`."""
     unit = last_digit(np.where(np.isfinite(values), values, 0.0).ravel())
     whole = np.round(values / unit)
     centred = sparsities - sparsities.mean()  # does not add up to 0: a constant would have a slope of rounding errors

@@ -42,42 +42,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def strategy_rows(found: Cells, asked: Question) -> pd.DataFrame:
-    """Make every test of an order over strategies.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints, strategies in the claimed order.
-    asked : Question
-        Scale of the endpoints, and level.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Table of a `Comparison`.
-    """
+    """Make every test of an order over strategies."""
     joint, *against = claim_rows(found, asked)
     rows = [joint, *gated_rows(found, joint["p"], asked), *_friedman_rows(found), *against]
     return as_table([*rows, *interaction_rows(found, asked)])
 
 
 def gated_rows(found: Cells, joint_p: float, asked: Question) -> Rows:
-    """Make the tests behind the joint one: Page per sparsity, then adjacent pairs inside significant sparsities.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints, strategies in the claimed order.
-    joint_p : float
-        Of the joint test: above the level the gate is closed.
-    asked : Question
-        Scale of the endpoints, and level.
-
-    Returns
-    -------
-    list of dict
-        Behind a closed gate without an adjusted p.
-    """
+    """Make the tests behind the joint one: Page per sparsity, then adjacent pairs inside significant sparsities."""
     claim = " < ".join(found.strategies)
     pages = [page_trend(found.grid[:, j]) for j in range(len(found.sparsities))]
     adjusted = holm([page.p if joint_p <= asked.alpha else math.nan for page in pages])
@@ -89,20 +61,7 @@ def gated_rows(found: Cells, joint_p: float, asked: Question) -> Rows:
 
 
 def claim_rows(found: Cells, asked: Question) -> Rows:
-    """Make the tests that decide the outcome: the joint test of the claim, and the family against it.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints, strategies in the claimed order.
-    asked : Question
-        Scale of the endpoints, and level.
-
-    Returns
-    -------
-    list of dict
-        The joint row first.
-    """
+    """Make the tests that decide the outcome: the joint test of the claim, and the family against it."""
     joint = page_joint(found.grid)
     claim = " < ".join(found.strategies)
     row = make_row(claim, EVERYWHERE, Test.PAGE_JOINT, Family.JOINT, joint, values={"p_adjusted": joint.p})
@@ -118,24 +77,7 @@ def paired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
 
 
 def paired_equivalence(found: Cells, bound: float, asked: Question) -> tuple[list[Equivalence], tuple[str, ...]]:
-    """Test two strategies of the same seeds for equivalence.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints of two strategies.
-    bound : float
-        Of their difference.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    results : list of Equivalence
-        Over all sparsities, then at each.
-    excluded : tuple of str
-        Nothing.
-    """
+    """Test two strategies of the same seeds for equivalence."""
     # A run without its partner counts for nothing.
     grid = np.where(np.isfinite(found.grid).all(axis=2, keepdims=True), found.grid, np.nan)
     have = np.isfinite(grid)

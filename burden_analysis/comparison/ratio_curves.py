@@ -23,25 +23,7 @@ _CURVES = ("ratio", "low", "high", "excludes_one")
 
 
 def ratio_curves(runs: xr.Dataset, indicator: str, order: Sequence[str]) -> pd.DataFrame:
-    """Ratio of every other strategy to the first, paired by seed, with its simultaneous band.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Complete runs, from `open_study`.
-    indicator : str
-        As in `record_series`.
-    order : sequence of str
-        Strategies; the first is the one compared with.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `burden_analysis.indicators.curves.COLUMNS`, with the quantities ``ratio``, ``low``, ``high`` and
-        ``excludes one`` (0 or 1) of `separation`, at the records that all pairs have. ``attrs["pairs"]`` counts the
-        seed pairs of every ratio by (sparsity, strategy), ``attrs["methods"]`` names how the bands were made,
-        ``attrs["undrawn"]`` why a ratio is not there.
-    """
+    """Ratio of every other strategy to the first, paired by seed, with its simultaneous band."""
     first, *others = order
     step, own = runs["step"].to_numpy(), own_records(runs)
     parts, methods, undrawn, counts = [], set(), [], {}

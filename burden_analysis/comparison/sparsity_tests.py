@@ -23,20 +23,7 @@ if TYPE_CHECKING:
 
 
 def sparsity_rows(found: Cells, asked: Question) -> pd.DataFrame:
-    """Make every test of a rise with sparsity.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints; every strategy has two sparsities or more.
-    asked : Question
-        Scale of the endpoints, and level.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Table of a `Comparison`.
-    """
+    """Make every test of a rise with sparsity."""
     each = [found.of(k) for k in range(len(found.strategies))]
     rising = [page_trend(values) for _, values in each]
     falling = [page_trend(values[:, ::-1]) for _, values in each]
@@ -59,20 +46,7 @@ def sparsity_rows(found: Cells, asked: Question) -> pd.DataFrame:
 
 
 def sparsity_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
-    """Judge a rise with sparsity; `compare_sparsities` defines the outcomes.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `sparsity_rows`.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    Judgement
-        Of the claim.
-    """
+    """Judge a rise with sparsity; `compare_sparsities` defines the outcomes."""
     rising, falling = of_family(table, Family.RISING), of_family(table, Family.FALLING)
     # Five sparsities in one seed give p = 1/120, and still say nothing about other seeds.
     falls = falling[(falling["p_adjusted"] <= asked.alpha) & (falling["n"] > 1)]
@@ -96,21 +70,7 @@ _QUESTION = "slope over sparsity differs between strategies"
 
 
 def interaction_rows(found: Cells, asked: Question) -> Rows:
-    """Make the tests of whether strategies depend differently on sparsity.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints.
-    asked : Question
-        Scale of the endpoints, and level.
-
-    Returns
-    -------
-    list of dict
-        None at a single sparsity. The mixed model's row; where that is unusable, Friedman's exact test of the per-seed
-        slopes, which says why, and one row per adjacent pair with the per-seed slope of its ratio (difference).
-    """
+    """Make the tests of whether strategies depend differently on sparsity."""
     if len(found.sparsities) < 2:
         return []
     model = interaction(found.grid, found.sparsities)

@@ -39,20 +39,7 @@ NO_DELTA = 0.0  # Cliff's δ of no difference
 
 
 def unpaired_rows(found: Cells, asked: Question) -> pd.DataFrame:
-    """Make every test of an order over strategies whose seeds differ.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints, strategies in the claimed order; each seed has one strategy.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Table of a `Comparison`; effects are Cliff's δ.
-    """
+    """Make every test of an order over strategies whose seeds differ."""
     groups = [_units(found.grid[:, :, k]) for k in range(len(found.strategies))]
     joint, *against = unpaired_claim_rows(found, asked)
     trends = [jonckheere_terpstra([group[:, j] for group in groups]) for j in range(len(found.sparsities))]
@@ -66,20 +53,7 @@ def unpaired_rows(found: Cells, asked: Question) -> pd.DataFrame:
 
 
 def unpaired_claim_rows(found: Cells, asked: Question) -> Rows:
-    """Make the tests that decide the outcome: the joint test of the claim, and the family against it.
-
-    Parameters
-    ----------
-    found : Cells
-        As for `unpaired_rows`.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    list of dict
-        The joint row first.
-    """
+    """Make the tests that decide the outcome: the joint test of the claim, and the family against it."""
     groups = [_units(found.grid[:, :, k]) for k in range(len(found.strategies))]
     test = Test.JONCKHEERE_JOINT
     joint = jonckheere_terpstra(groups)
@@ -105,24 +79,7 @@ def unpaired_judgement(table: pd.DataFrame, asked: Question) -> Judgement:
 
 
 def unpaired_equivalence(found: Cells, bound: float, asked: Question) -> tuple[list[Equivalence], tuple[str, ...]]:
-    """Test two strategies whose seeds differ for equivalence.
-
-    Parameters
-    ----------
-    found : Cells
-        Endpoints of two strategies; each seed has one of them.
-    bound : float
-        Of their difference.
-    asked : Question
-        Its level.
-
-    Returns
-    -------
-    results : list of Equivalence
-        Over all sparsities, then at each; another strategy's seed is not a lost one.
-    excluded : tuple of str
-        Seeds that lack a sparsity: they have no mean over all.
-    """
+    """Test two strategies whose seeds differ for equivalence."""
     planned = np.asarray(np.isfinite(found.grid).any(axis=1)).T
     results = []
     for values in (found.grid.mean(axis=1), *found.grid.transpose(1, 0, 2)):

@@ -152,20 +152,7 @@ def _observed(asked: Question, effects: pd.Series[float]) -> str:
 
 
 def sparsity_sentences(asked: Question, table: pd.DataFrame) -> list[str]:
-    """Write the sentences of a comparison of sparsities.
-
-    Parameters
-    ----------
-    asked : Question
-        What was asked; its order is that of the sparsities.
-    table : pandas.DataFrame
-        Its tests.
-
-    Returns
-    -------
-    list of str
-        What was tested, and what was found in each strategy.
-    """
+    """Write the sentences of a comparison of sparsities."""
     rising, slopes, falling = (of_family(table, name) for name in (Family.RISING, Family.SLOPE, Family.FALLING))
     parts = []
     rows = (rising.iterrows(), slopes.iterrows(), falling.iterrows(), smallest_adjusted(rising))

@@ -120,27 +120,7 @@ class CompressionCells:
 
 
 def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> CompressionCells:
-    """Arrange a table of accuracies by cell and ratio.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns of `blocks`, ``compression``, ``sparsity``, ``accuracy`` (per cent) and optionally ``seed`` and, to say
-        why an accuracy is NaN, ``status``.
-    blocks : sequence of str
-        Columns whose values together are one block (a set-up at one learning rate).
-
-    Returns
-    -------
-    CompressionCells
-        Cells without a usable baseline or without any other ratio are left out and named.
-
-    Raises
-    ------
-    InputError
-        A column is missing; an accuracy or ratio is no number or out of range; two rows are one cell and ratio; there
-        is no baseline, no other ratio, or no cell that has both.
-    """
+    """Arrange a table of accuracies by cell and ratio."""
     blocks = tuple(dict.fromkeys(blocks))
     rows = checked_rows(table, blocks)
     keys = _cell_keys(rows, blocks)
@@ -164,25 +144,7 @@ def compression_cells(table: pd.DataFrame, blocks: Sequence[str]) -> Compression
 
 
 def checked_rows(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
-    """Check a table of accuracies and round away what arithmetic did to its numbers.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As for `compression_cells`.
-    blocks : sequence of str
-        Columns whose values together are one block.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns that matter, one row per cell and ratio.
-
-    Raises
-    ------
-    InputError
-        A column is missing, a value is no number or out of range, two rows are one cell and ratio.
-    """
+    """Check a table of accuracies and round away what arithmetic did to its numbers."""
     for name in (*blocks, *VALUES):
         if name not in table:
             raise unknown_name("column", name, map(str, table.columns))

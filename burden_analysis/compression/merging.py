@@ -22,22 +22,7 @@ _KEPT, _SPEED = "tokens_kept", "images_per_second"
 
 
 def merging_means(dataset: xr.Dataset) -> pd.DataFrame:
-    """Average tokens kept, what they stand for, and images per second at every compression ratio.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`, with a coordinate ``compression`` on ``run``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per compression ratio (and network, where several were trained, in the first columns), over complete runs:
-        ``runs``; ``fewest`` and ``most`` tokens kept at the last record; tokens per image of the `SIZES`; ``speed`` in
-        training images per second (the median over the records of a run, then the mean) with ``speed_sd`` over runs;
-        ``faster``, the geometric mean over pairs of runs that differ in the ratio alone of speed relative to ratio 0.
-        NaN where nothing was measured. Empty when no run is complete, or when tokens were not recorded.
-    """
+    """Average tokens kept, what they stand for, and images per second at every compression ratio."""
     done = dataset.isel(run=np.flatnonzero(dataset["status"].to_numpy().astype(str) == Status.COMPLETE.value))
     if not done.sizes["run"] or not {_KEPT, _SPEED} <= set(map(str, done.data_vars)):
         return pd.DataFrame()

@@ -74,24 +74,7 @@ Numbers = npt.NDArray[np.intp]
 
 
 def compression_rows(cells: CompressionCells, scope: str, margin: float, alpha: float) -> Iterator[dict[str, Any]]:
-    """Test the effect of compression at every level.
-
-    Parameters
-    ----------
-    cells : CompressionCells
-        The accuracies.
-    scope : str
-        What to call these blocks.
-    margin : float
-        Of the equivalence test, in percentage points.
-    alpha : float
-        Level of the tests; intervals cover 1 − alpha.
-
-    Yields
-    ------
-    dict
-        One value for each of `COLUMNS`.
-    """
+    """Test the effect of compression at every level."""
     for unit, numbers in cells.levels.items():
         for row in _level(cells, unit, numbers, margin, alpha):
             yield {**dict.fromkeys(COLUMNS, math.nan), "scope": scope, "unit": unit, **row}
@@ -122,20 +105,7 @@ def _level(
 
 
 def unit_means(values: Floats, numbers: Numbers) -> Floats:
-    """Mean over the cells of each unit, NaN left out; units without a value are left out too.
-
-    Parameters
-    ----------
-    values : array, shape (cell,)
-        One value per cell.
-    numbers : array of int, shape (cell,)
-        Which unit a cell belongs to.
-
-    Returns
-    -------
-    array, shape (unit with a value,)
-        In the order of their numbers.
-    """
+    """Mean over the cells of each unit, NaN left out; units without a value are left out too."""
     known = np.isfinite(values)
     _, unit = np.unique(numbers[known], return_inverse=True)
     return np.asarray(np.bincount(unit, values[known]) / np.bincount(unit)) if known.any() else np.empty(0)

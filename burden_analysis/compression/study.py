@@ -64,18 +64,7 @@ def varies_compression(dataset: xr.Dataset) -> bool:
 
 
 def compression_study(dataset: xr.Dataset) -> CompressionStudy:
-    """Judge C3 on a study's own runs, and lay the published accuracies beside them.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`, with a coordinate ``compression`` on ``run``; finished or not.
-
-    Returns
-    -------
-    CompressionStudy
-        What the runs do not allow (no baseline, nothing finished) is said in `reason`, not raised.
-    """
+    """Judge C3 on a study's own runs, and lay the published accuracies beside them."""
     table: pd.DataFrame | None = None
     effect: CompressionEffect | None = None
     blocks: tuple[str, ...] = ()

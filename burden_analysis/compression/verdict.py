@@ -19,26 +19,7 @@ _NAMED = 5  # unstable blocks that are named; the others are counted
 
 
 def verdict(cells: CompressionCells, table: pd.DataFrame, judged: Judgement, margin: float, alpha: float) -> str:
-    """Write the verdict of a compression effect.
-
-    Parameters
-    ----------
-    cells : CompressionCells
-        The accuracies.
-    table : pandas.DataFrame
-        Their tests.
-    judged : Judgement
-        The answer.
-    margin : float
-        Of the equivalence tests, in percentage points.
-    alpha : float
-        Level of every family.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the verdict of a compression effect."""
     sentences = [_claim(cells, alpha), _reason(judged, table)]
     for scope, tests in table.groupby("scope", sort=False):
         sentences += _scope(str(scope), tests, cells.unit, margin, alpha)

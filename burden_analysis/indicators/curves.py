@@ -22,21 +22,7 @@ CELL = ["sparsity", "strategy"]
 
 
 def seed_curves(runs: xr.Dataset, indicator: str) -> pd.DataFrame:
-    """Every run's curve and, per strategy and sparsity, their geometric mean.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        Complete runs, from `open_study`.
-    indicator : str
-        As in `record_series`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of `COLUMNS`, with the quantities ``seed`` and ``geometric mean``, in the units of the indicator. The mean
-        has the records that every seed has; it is NaN where a seed has no positive value.
-    """
+    """Every run's curve and, per strategy and sparsity, their geometric mean."""
     table = record_series(runs, indicator).transpose("run", "record").to_numpy().astype(float)
     step, own = runs["step"].to_numpy(), own_records(runs)
     coordinates = run_coordinates(runs)

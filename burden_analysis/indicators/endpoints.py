@@ -60,26 +60,7 @@ def check_endpoint(window: float, scale: str) -> None:
 
 
 def late_change(dataset: xr.Dataset, indicator: str, window: float = 0.2, scale: str = "log") -> xr.DataArray:
-    """One value per run: its mean over the last share of records, less that over as many records just before.
-
-    Parameters
-    ----------
-    dataset, indicator, scale
-        As in `endpoint`.
-    window : float, default 0.2
-        Share of the run's records in each of the two windows, rounded up, but at most half of them rounded down: no
-        record lies in both.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run,)
-        NaN for a run with fewer than two records, or with NaN in a window.
-
-    Raises
-    ------
-    InputError
-        As `endpoint`, and for `window` above one half.
-    """
+    """One value per run: its mean over the last share of records, less that over as many records just before."""
     if not 0 < window <= 0.5:
         raise InputError(f"window {window:g} leaves no window before it: choose one in (0, 0.5]")
     check_endpoint(window, scale)

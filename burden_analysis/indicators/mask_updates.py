@@ -65,28 +65,7 @@ def require_updates(dataset: xr.Dataset) -> None:
 
 
 def probe_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Resolve the name of a probe indicator to one value per run and mask update.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    indicator : str
-        A key of `PROBE_INDICATORS`. Terms are of the target ``labels`` unless the name ends in ``_dense``; ``lost``,
-        ``regained`` and ``recovered`` are the mean of both orders unless it ends in an order. ``relaxation`` =
-        ``relaxed_new_fit`` − ``new_fit``: negative where the network makes up for the update. A load is that of the
-        median unit, averaged over layers; dead units are summed over them.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run, update)
-        float64, NaN where an update was not probed or a run has none; explained in docs/burden.md.
-
-    Raises
-    ------
-    InputError
-        The name is unknown, or the study was not probed.
-    """
+    """Resolve the name of a probe indicator to one value per run and mask update."""
     if indicator not in PROBE_INDICATORS:
         raise unknown_name("indicator of the probe", indicator, PROBE_INDICATORS)
     if indicator in _UPDATES:

@@ -128,25 +128,7 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 
 
 def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Resolve an indicator that has one value per record; as `series`, without those of the probe.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    indicator : str
-        As in `series`.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run, record)
-        As from `series`.
-
-    Raises
-    ------
-    InputError
-        As `series`, and for an indicator that has one value per mask update.
-    """
+    """Resolve an indicator that has one value per record; as `series`, without those of the probe."""
     values = series(dataset, indicator)
     if "record" not in values.dims:
         raise InputError(f"{indicator} has one value per mask update, not per record: see burden_decomposition")
@@ -253,25 +235,7 @@ def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 
 
 def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """Look a recorded variable up.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    name : str
-        Variable of the contract, or a scalar the user logged.
-
-    Returns
-    -------
-    xarray.DataArray
-        As recorded.
-
-    Raises
-    ------
-    InputError
-        The study did not record it.
-    """
+    """Look a recorded variable up."""
     if name not in dataset:
         raise InputError(f"this study did not record {name!r}: it has {', '.join(map(str, dataset.data_vars))}")
     return dataset[name]

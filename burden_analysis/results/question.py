@@ -79,24 +79,7 @@ def arranged(
     asked: Question,
     measured: Callable[[xr.Dataset, str, float, str], xr.DataArray] = endpoint,
 ) -> tuple[Cells, tuple[str, ...]]:
-    """Arrange what is asked about, one value per complete run, by seed, sparsity and strategy.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    asked : Question
-        Its order names the strategies.
-    measured : callable, default `endpoint`
-        The value of each run; or `late_change`.
-
-    Returns
-    -------
-    found : Cells
-        The values.
-    excluded : tuple of str
-        ``"run_id: reason"`` of the runs that have none.
-    """
+    """Arrange what is asked about, one value per complete run, by seed, sparsity and strategy."""
     kept, unfinished = complete_runs(dataset, asked.order)
     found = cells(kept, measured(kept, asked.indicator, asked.window, asked.scale), asked.order, asked.paired_by)
     return found, unfinished + found.excluded

@@ -16,19 +16,7 @@ UNWRITTEN = {"unwritten": True}
 
 
 def plain(value: Any) -> Any:
-    """Reduce a value to what strict JSON can hold.
-
-    Parameters
-    ----------
-    value : object
-        Results, tables, enums, containers, numbers, text.
-
-    Returns
-    -------
-    dict, list, str, int, float, bool or None
-        Of a dataclass its fields, in their order; a dataclass in a field adds its own. Of a table its rows. Of an enum
-        its value. NaN and infinite numbers are None; what JSON has no form for is text.
-    """
+    """Reduce a value to what strict JSON can hold."""
     match value:
         case Enum():
             return value.value

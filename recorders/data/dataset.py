@@ -48,13 +48,7 @@ class DataSet:
         return digest.hexdigest()
 
     def padded(self, size: int) -> DataSet:
-        """Zero-pad every image to `size` pixels a side, the image in the middle; 0 changes nothing.
-
-        Raises
-        ------
-        InputError
-            The images are larger.
-        """
+        """Zero-pad every image to `size` pixels a side, the image in the middle; 0 changes nothing."""
         height, width = self.image_shape[1:]
         if size == 0:
             return self

@@ -16,23 +16,7 @@ REQUIRED = ("strategy", "sparsity", "seed")
 
 
 def described_run(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the description of a run.
-
-    Parameters
-    ----------
-    run : mapping
-        ``strategy``, ``sparsity`` and ``seed``, and any further setting that is text or a number.
-
-    Returns
-    -------
-    dict
-        With plain Python values.
-
-    Raises
-    ------
-    InputError
-        Something is missing, out of range, of another type, or has the name of a stored variable.
-    """
+    """Check the description of a run."""
     missing = [key for key in REQUIRED if key not in run]
     if missing:
         raise InputError(f"run lacks {', '.join(missing)}: describe it as {{'strategy': …, 'sparsity': …, 'seed': …}}")
@@ -72,13 +56,7 @@ def described_optimizers(optimizers: Sequence[torch.optim.Optimizer]) -> Any:
 
 
 def check_scalar(name: str, value: Any) -> None:
-    """Refuse to log what is not one number under a plain name.
-
-    Raises
-    ------
-    InputError
-        Says what was given.
-    """
+    """Refuse to log what is not one number under a plain name."""
     if not name.isidentifier():
         raise InputError(f"cannot log {name!r}: name it with letters, digits and underscores")
     if isinstance(value, torch.Tensor) and value.numel() != 1:

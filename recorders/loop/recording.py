@@ -145,13 +145,7 @@ class LoopRecording:
         return status, reason
 
     def check_scalars(self, names: Iterable[str]) -> None:
-        """Refuse to log under a name that another run of the store has as a setting: it would no longer open.
-
-        Raises
-        ------
-        InputError
-            Names the recording that has it.
-        """
+        """Refuse to log under a name that another run of the store has as a setting: it would no longer open."""
         for name in names:
             if name in self._scalars:
                 continue

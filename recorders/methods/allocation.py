@@ -18,20 +18,7 @@ def active_count(sparsity: float, size: int) -> int:
 
 
 def uniform(shapes: Shapes, sparsity: float) -> dict[str, int]:
-    """Keep the same share of every layer.
-
-    Parameters
-    ----------
-    shapes : mapping of str to tuple of int
-        Shape of every prunable tensor.
-    sparsity : float
-        Share of all prunable weights to remove.
-
-    Returns
-    -------
-    dict of str to int
-        Active weights per tensor; they add up to round((1 − s) · N).
-    """
+    """Keep the same share of every layer."""
     sizes = [prod(s) for s in shapes.values()]
     return dict(zip(shapes, _integers([(1 - sparsity) * n for n in sizes], sizes, sparsity), strict=True))
 
@@ -62,13 +49,7 @@ LAYERWISE: dict[str, Callable[[Shapes, float], dict[str, int]]] = {"uniform": un
 
 
 def check_reachable(shapes: Shapes, sparsity: float, allocation: str) -> None:
-    """Refuse a sparsity at which a layer is expected to hold less than half a weight.
-
-    Raises
-    ------
-    InputError
-        Names the layer, and the highest sparsity that leaves every layer a weight.
-    """
+    """Refuse a sparsity at which a layer is expected to hold less than half a weight."""
     if allocation in LAYERWISE:
         kept: Mapping[str, float] = LAYERWISE[allocation](shapes, sparsity)
     else:

@@ -43,20 +43,7 @@ def default_model(data: DataSet, settings: Settings) -> ModelFactory:
 
 
 def check_factory(make: ModelFactory, *, pickled: bool) -> None:
-    """Refuse a factory that a study cannot call or send to its workers, before anything is written.
-
-    Parameters
-    ----------
-    make : callable
-        Somebody's own.
-    pickled : bool
-        Whether it goes to worker processes.
-
-    Raises
-    ------
-    InputError
-        It has no name of its own, takes arguments, or cannot be pickled.
-    """
+    """Refuse a factory that a study cannot call or send to its workers, before anything is written."""
     name = getattr(make, "__qualname__", None)
     if name is None:  # a recording says by this name which network it is of
         raise InputError(f"model must be a function or a class, got {make!r}: wrap it in a function of its own name")

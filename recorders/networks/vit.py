@@ -132,13 +132,7 @@ class _Attention(nn.Module):
 
 
 def check_shape(image_size: int, patch: int, embedding: int, heads: int) -> None:
-    """Refuse images that patches do not tile and embeddings that heads do not share out.
-
-    Raises
-    ------
-    InputError
-        Says which, and what would do.
-    """
+    """Refuse images that patches do not tile and embeddings that heads do not share out."""
     if min(image_size, patch, embedding, heads) < 1:
         raise InputError(
             "image_size, patch, embedding and heads must be positive, "

@@ -45,19 +45,7 @@ class Snapshot:
 
     @torch.no_grad()
     def look(self, old: Masks, new: Masks) -> Values:
-        """Decompose a mask update.
-
-        Parameters
-        ----------
-        old, new : mapping of str to Tensor of bool
-            The masks before and after it.
-
-        Returns
-        -------
-        dict of str to Tensor of float64
-            `fit`, `compensation`, … of shape (target,); `lost`, `regained`, `recovered` of shape (order,);
-            ``layer_*`` of shape (parameter,); and the new mask's `load`.
-        """
+        """Decompose a mask update."""
         first = self._pieces(old, new)
         before, layers = self._before(old, new, first)
         after, load = self._after(new, first)
@@ -86,15 +74,7 @@ class Snapshot:
 
     @torch.no_grad()
     def load(self, masks: Masks) -> Values:
-        """Measure the survivors' load under one mask.
-
-        Returns
-        -------
-        dict of str to Tensor of float64
-            ``load_inputs``, ``load_weight_norm``, ``load_activation`` of shape (layer, quantile): each unit's surviving
-            inputs, the L2 norm of their weights and its mean |activation|; ``dead_units`` of shape (layer,). NaN for
-            layers without a weight of their own.
-        """
+        """Measure the survivors' load under one mask."""
         name, first = self._network.first, None
         if name is not None:
             first = self._network.first_input.product(self._wide[name], masks[name])

@@ -18,15 +18,7 @@ _WRONG_PLACE = (
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors about a place into one line that names it.
-
-    Raises
-    ------
-    InputError
-        The place cannot be written to.
-    RunError
-        No space left, the quota is exceeded, or the disk failed.
-    """
+    """Turn the operating system's errors about a place into one line that names it."""
     try:
         yield
     except OSError as error:

@@ -26,26 +26,7 @@ COMPRESSOR = ZstdCodec(level=0, checksum=True)
 def create_recording(
     store: Path, name: str, layout: Layout, *, config: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> None:
-    """Preallocate a recording, visible only when whole.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store; created when missing.
-    name : str
-        Name of the recording.
-    layout : Layout
-        Its runs, parameters and records.
-    config, provenance : mapping
-        JSON-able; stored as attributes.
-
-    Raises
-    ------
-    InputError
-        The recording exists, or the store is not ours.
-    RunError
-        No space left.
-    """
+    """Preallocate a recording, visible only when whole."""
     open_root(store, create=True)
     final, temporary = store / name, store / f".{name}.tmp"
     if final.exists():

@@ -66,13 +66,7 @@ class RecordingWriter:
             self._array("overlap")[row, : len(overlap)] = overlap
 
     def rewind(self, row: int, records: int, after: int) -> int:
-        """Forget the records of a run but for the first ones, and its mask updates after a step.
-
-        Returns
-        -------
-        int
-            How many mask updates are left.
-        """
+        """Forget the records of a run but for the first ones, and its mask updates after a step."""
         committed = int(self.records_written()[row - self.rows.start])
         written = int(np.asarray(self._array("updates_written")[row]))
         left = int((np.asarray(self._array("update_step")[row, :written]) <= after).sum())

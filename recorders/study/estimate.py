@@ -19,24 +19,7 @@ _STEPS = 3  # timed, after one that is not
 
 
 def seconds_per_step(run: Run, settings: Settings, images: DataSet, device: torch.device) -> float:
-    """Time an optimiser step of a run, without records and mask updates.
-
-    Parameters
-    ----------
-    run : Run
-        Whose network to train.
-    settings : Settings
-        A block of a study.
-    images : DataSet
-        As decoded, padded.
-    device : torch.device
-        Where to train.
-
-    Returns
-    -------
-    float
-        Median seconds of a few steps, one thread on a CPU.
-    """
+    """Time an optimiser step of a run, without records and mask updates."""
     few = DataSet(
         images.name,
         images.train_images[: settings.training.batch_size],

@@ -48,31 +48,7 @@ def execute(
     initializer: Callable[..., None],
     initargs: tuple[Any, ...] = (),
 ) -> Iterator[tuple[Task[P], R]]:
-    """Run tasks in parallel processes that are reused, each after the one it needs.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
-        A task may only need one of these, or one that is not listed (taken as done).
-    work : callable
-        Module-level function; called in a worker with a task's payload.
-    workers : int
-        Number of processes.
-    preload : iterable of str
-        Modules to import once, before workers are forked off.
-    initializer, initargs
-        Called once in every worker.
-
-    Yields
-    ------
-    tuple of Task and object
-        Each task with what `work` returned, as they end.
-
-    Raises
-    ------
-    RunError
-        A worker died; what had ended before stays done.
-    """
+    """Run tasks in parallel processes that are reused, each after the one it needs."""
     context = _forking_context(preload) if hasattr(os, "fork") else multiprocessing.get_context("spawn")
     waiting = list(tasks)
     open_keys = {task.key for task in tasks}

@@ -27,23 +27,7 @@ def lines(
     dashed: bool = True,
     **line: Any,
 ) -> None:
-    """Draw curves from their points; a gap (NaN) is not drawn across, and a point alone is a dot.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Where.
-    curves : pandas.DataFrame
-        One row per point, those of a curve together, with the columns `by`, `one`, `x` and ``value``.
-    look : mapping of hashable to Look
-        Colour and dashes of every value of `by`, in the order of drawing.
-    by, one, x : str
-        Columns: what looks tell apart, what tells curves of one look apart, and the horizontal axis.
-    dashed : bool, default True
-        Whether curves have the dashes of their looks; where they are faint, another line of the same look has.
-    **line
-        Of matplotlib's lines, such as ``linewidth``.
-    """
+    """Draw curves from their points; a gap (NaN) is not drawn across, and a point alone is a dot."""
     if curves.empty:
         return
     drawn = len(ax.lines)

@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 
 
 def burden_table(dataset: xr.Dataset) -> Table | None:
-    """Tabulate the mean terms of mask updates per strategy and sparsity, with t intervals over seeds.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    Table or None
-        A value is the mean over the probed updates of a run, then over runs; target: labels. None when no complete run
-        has a probed mask update.
-    """
+    """Tabulate the mean terms of mask updates per strategy and sparsity, with t intervals over seeds."""
     means = burden_means(dataset, level=LEVEL)
     if means.empty:
         return None

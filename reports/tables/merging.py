@@ -15,18 +15,7 @@ if TYPE_CHECKING:
 
 
 def merging_table(dataset: xr.Dataset) -> Table | None:
-    """Tabulate tokens kept, what they stand for, and images per second at every compression ratio.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    Table or None
-        Means over complete runs; None when none is, or when tokens were not recorded.
-    """
+    """Tabulate tokens kept, what they stand for, and images per second at every compression ratio."""
     means = merging_means(dataset)
     if means.empty:
         return None

@@ -22,18 +22,7 @@ def provenance(recordings: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
 
 
 def joint_provenance(recordings: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
-    """Tabulate what all recordings share once, and what tells them apart one recording a row.
-
-    Parameters
-    ----------
-    recordings : mapping
-        ``dataset.attrs["recordings"]``.
-
-    Yields
-    ------
-    Table
-        As `provenance` where there is one recording.
-    """
+    """Tabulate what all recordings share once, and what tells them apart one recording a row."""
     if len(recordings) == 1:
         yield from provenance(recordings)
         return

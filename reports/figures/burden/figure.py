@@ -107,19 +107,7 @@ def burden_figure(
 
 
 def burden_pages(dataset: xr.Dataset) -> list[BurdenFigure]:
-    """Draw the burden figure of a study on as many pages as its sparsities need; none when it was not probed.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What `burden_analysis.open_study` returned.
-
-    Returns
-    -------
-    list of BurdenFigure
-        One per strategy that updates its mask and six sparsities with a complete run that has a probed update. The
-        first shows the load of the claim's strategies beside it, the others their own alone.
-    """
+    """Draw the burden figure of a study on as many pages as its sparsities need; none when it was not probed."""
     if not probed(dataset) or "fit" not in dataset:
         return []
     known = drawn_order(dataset)

@@ -43,28 +43,7 @@ def draw_burden(
     seeds: pd.Series[int],
     unit: str,
 ) -> Figure:
-    """Draw the burden figure.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The numbers, as `reports.burden_figure` returns them.
-    strategy : str
-        Whose mask updates are decomposed.
-    order : sequence of str
-        Strategies whose load is shown, one row each.
-    sparsities : sequence of float
-        One column each.
-    seeds : pandas.Series
-        Probed runs by (sparsity, strategy).
-    unit : str
-        Label of the axis of loads.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        At its final size and layout.
-    """
+    """Draw the burden figure."""
     keys = ["panel", "sparsity", "indicator", "quantity", "strategy"]
     shared = data.assign(indicator=data["indicator"].where(data["panel"] != "load", "load"))
     groups: Groups = dict(iter(shared.groupby(keys)))

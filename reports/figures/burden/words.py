@@ -25,25 +25,7 @@ STATIC = "No complete run of this study has a probed mask update: a static mask 
 
 
 def caption(data: pd.DataFrame, dataset: xr.Dataset, seeds: pd.Series[int], facts: Mapping[str, Any]) -> str:
-    """Write the caption: what is shown, n, centre, target, probe batch, the identity's worst residual, what is missing.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-    dataset : xarray.Dataset
-        Where they come from; names the runs left out.
-    seeds : pandas.Series
-        Probed runs by (sparsity, strategy).
-    facts : mapping
-        ``strategy``, ``order``, ``load``, ``layer``, ``first`` (whether it is the first hidden layer), ``sparsities``
-        and ``terms`` (from `burden_decomposition`).
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the caption: what is shown, n, centre, target, batch, the identity's worst residual, what is missing."""
     strategy, terms = facts["strategy"], facts["terms"]
     n = [int(seeds.get((s, strategy), 0)) for s in facts["sparsities"]]
     load = variable(facts["load"])
@@ -74,20 +56,7 @@ def caption(data: pd.DataFrame, dataset: xr.Dataset, seeds: pd.Series[int], fact
 
 
 def description(data: pd.DataFrame, facts: Mapping[str, Any]) -> str:
-    """Write the text alternative: peaks and ends of the terms, and where the loads end.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-    facts : mapping
-        As for `caption`.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the text alternative: peaks and ends of the terms, and where the loads end."""
     sentences = ["Area and line charts over optimiser steps, one column per sparsity."]
     means = data[data["quantity"] == "mean"]
     ends = data[data["quantity"] == "quantile 0.5"].groupby(["sparsity", "strategy"])["value"].last()

@@ -17,20 +17,7 @@ _NAMED = 3  # accuracies left out that are named; the others are counted
 
 
 def caption(data: pd.DataFrame, effect: CompressionEffect) -> str:
-    """Write the caption: what is shown, how many cells went which way, n, interval, unit and what was left out.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        The plotted numbers.
-    effect : CompressionEffect
-        Where they come from.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Write the caption: what is shown, how many cells went which way, n, interval, unit and what was left out."""
     cells = data[data["panel"] == "a"]
     limit = colour_limit(cells)
     beyond = cells[cells["value"].abs() > limit + 1e-9]
