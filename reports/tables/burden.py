@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burden_analysis.comparison.burden_means import TERMS, burden_means
 from burden_analysis.comparison.ratio_curves import LEVEL
+from burden_analysis.indicators.burden_means import TERMS, burden_means
 from burden_analysis.results.words import number
 from burden_analysis.statistics.estimates.band import BAND_FROM
 from reports.tables.table import Table

@@ -136,3 +136,10 @@ def test_every_benchmark_is_listed() -> None:
     listed = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     scripts = [path.name for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()]
     assert [name for name in scripts if f"`{name}`" not in listed] == []
+
+
+def test_a_loop_that_makes_its_updates_itself_is_recorded(tmp_path: Path) -> None:
+    run(snippet("docs/recording.md", "torch.func"), tmp_path)
+    study = open_study(tmp_path / "study.zarr")
+    assert (study.status.item(), study.step.values.tolist()) == ("complete", list(range(10, 101, 10)))
+    assert np.isfinite(study.gradient_norm).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from burden_analysis.comparison.burden_means import COLUMNS, TERMS, burden_means
+from burden_analysis.indicators.burden_means import COLUMNS, TERMS, burden_means
 from tests.reports.synthetic_burden import build_probed
 from tests.reports.synthetic_study import build
 
