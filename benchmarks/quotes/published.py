@@ -14,17 +14,7 @@ from statsmodels.stats.power import TTestPower
 from burden_analysis import compression_effect, published_tables
 from burden_analysis.comparison.power import seeds_allow
 from burden_analysis.compression.accuracies import SETUP
-from burden_analysis.compression.ratio_tests import (
-    ANY,
-    BEST,
-    BEST_WINS,
-    EQUIVALENT,
-    OVERALL,
-    RANK,
-    RATIO,
-    SLOPE,
-    TREND,
-)
+from burden_analysis.results.families import Family
 
 
 def published(_: Path) -> dict[str, Any]:
@@ -35,9 +25,9 @@ def published(_: Path) -> dict[str, Any]:
     values = {"outcome": effect.outcome.value, "unstable_share": 100 * effect.unstable_share}
     for scope, name in (("all blocks", "all"), ("stable blocks", "stable")):
         values |= {f"{name}.{key}": value for key, value in _tests(tests[tests["scope"] == scope]).items()}
-    cell, block = (tests[(tests["unit"] == u) & (tests["family"] == RATIO)] for u in ("cell", "block"))
+    cell, block = (tests[(tests["unit"] == u) & (tests["family"] == Family.RATIO)] for u in ("cell", "block"))
     wider = _width(block, "stable blocks") / _width(cell, "stable blocks")
-    best = tests[(tests["unit"] == "cell") & (tests["family"] == BEST_WINS)].iloc[0]
+    best = tests[(tests["unit"] == "cell") & (tests["family"] == Family.BEST_WINS)].iloc[0]
     values |= {
         "wider_least": wider.min(),
         "wider_most": wider.max(),
@@ -57,18 +47,18 @@ def _tests(tests: pd.DataFrame) -> dict[str, Any]:
     """Read the tests of one scope, over blocks; cells are counted."""
     block = tests[tests["unit"] == "block"].set_index("family")
     cell = tests[tests["unit"] == "cell"].set_index("family")
-    overall, friedman, gain = block.loc[OVERALL], block.loc[ANY], block.loc[BEST]
-    rises, falls = block.loc[TREND, "p_adjusted"]
-    slopes = block.loc[SLOPE].set_index("ratio")
+    overall, friedman, gain = block.loc[Family.OVERALL], block.loc[Family.ANY], block.loc[Family.BEST]
+    rises, falls = block.loc[Family.TREND, "p_adjusted"]
+    slopes = block.loc[Family.GAIN_SLOPE].set_index("ratio")
     mean = slopes[slopes.index.isna()].iloc[0]
-    within = block.loc[EQUIVALENT]
+    within = block.loc[Family.WITHIN]
     equal = within.loc[within["p_adjusted"] <= 0.05, "ratio"]
-    wins = cell.loc[BEST_WINS]
+    wins = cell.loc[Family.BEST_WINS]
     values: dict[str, Any] = {
-        "won": int(cell.loc[RATIO, "wins"].sum()),
-        "tied": int(cell.loc[RATIO, "ties"].sum()),
-        "lost": int(cell.loc[RATIO, "losses"].sum()),
-        "detectable": block.loc[RATIO, "detectable"].max(),
+        "won": int(cell.loc[Family.RATIO, "wins"].sum()),
+        "tied": int(cell.loc[Family.RATIO, "ties"].sum()),
+        "lost": int(cell.loc[Family.RATIO, "losses"].sum()),
+        "detectable": block.loc[Family.RATIO, "detectable"].max(),
         "equivalent": "all four" if len(equal) == len(within) else ", ".join(f"{ratio:g}" for ratio in equal),
         **{"mean": overall["effect"], "mean_low": overall["ci_low"], "mean_high": overall["ci_high"]},
         **{"mean_p": overall["p"], "friedman": friedman["statistic"], "friedman_p": friedman["p"]},
@@ -77,8 +67,8 @@ def _tests(tests: pd.DataFrame) -> dict[str, Any]:
         **{"best_wins": 100 * wins["effect"], "best_wins_expected": 100 * wins["expected"]},
         **{"slope": mean["effect"], "slope_low": mean["ci_low"], "slope_high": mean["ci_high"], "slope_p": mean["p"]},
     }
-    values |= {f"{ratio}.rank": rank for ratio, rank in block.loc[RANK, ["ratio", "effect"]].to_numpy()}
-    counts, effects = cell.loc[RATIO].set_index("ratio"), block.loc[RATIO].set_index("ratio")
+    values |= {f"{ratio}.rank": rank for ratio, rank in block.loc[Family.RANK, ["ratio", "effect"]].to_numpy()}
+    counts, effects = cell.loc[Family.RATIO].set_index("ratio"), block.loc[Family.RATIO].set_index("ratio")
     for ratio, row in effects.iterrows():
         slope = slopes.loc[ratio]
         values |= {
@@ -159,7 +149,7 @@ def relabelled(_: Path) -> dict[str, Any]:
     for _ in range(400):
         drawn = np.array([rng.permutation(len(ratios)) for _ in range(block.max() + 1)])
         effect = compression_effect(table.assign(compression=ratios[drawn[block, now]]))
-        tests = effect.table[effect.table["family"] == RATIO]
+        tests = effect.table[effect.table["family"] == Family.RATIO]
         hits = (tests["p_adjusted"] <= effect.alpha).groupby([tests["scope"], tests["unit"]]).any()
         found.append({f"{scope} {unit}": hit for (scope, unit), hit in hits.items()} | {effect.outcome.value: True})
     share = pd.DataFrame(found).notna() & pd.DataFrame(found).eq(True)

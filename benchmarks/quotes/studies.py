@@ -66,12 +66,12 @@ def _order(study: xr.Dataset) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in GRADIENT_MAGNITUDES:
         compared = compare_strategies(study, name)
-        values[f"c1.{name}"] = compared.outcome.value.partition(" (")[0]
+        values[f"c1.{name}"] = compared.outcome.short
     compared = compare_strategies(study, GRADIENT_MAGNITUDES[0])
     means = endpoint(study, GRADIENT_MAGNITUDES[0]).groupby(study["strategy"]).mean()
     order = sorted(means["strategy"].to_numpy(), key=lambda strategy: means.sel(strategy=strategy))
     table = robustness(study, "C1").table
-    counts = table.loc[table["dropped"] == WHOLE, "outcome"].str.partition(" (")[0].value_counts()
+    counts = table.loc[table["dropped"] == WHOLE, "outcome"].map(lambda outcome: outcome.short).value_counts()
     return values | {
         "c1.order": " < ".join(order),
         "c1.p": compared.table["p"].iloc[0],
@@ -81,8 +81,8 @@ def _order(study: xr.Dataset) -> dict[str, Any]:
 
 
 def _growth(study: xr.Dataset) -> dict[str, Any]:
-    outcomes = {name: late_growth(study, name).outcome.value for name in ("weight_norm_mean", "weight_rms_mean")}
-    return {f"c2.{name.removesuffix('_mean')}": outcome.partition(" (")[0] for name, outcome in outcomes.items()}
+    outcomes = {name: late_growth(study, name).outcome.short for name in ("weight_norm_mean", "weight_rms_mean")}
+    return {f"c2.{name.removesuffix('_mean')}": outcome for name, outcome in outcomes.items()}
 
 
 def _burden(study: xr.Dataset) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def tables_mini(stores: Path) -> dict[str, Any]:
         per_seed = apart.groupby("seed").mean()
         values |= {f"{name}.{ratio}": apart[ratio].mean() for ratio in apart}
         values |= {f"{name}.{ratio}.{k}": value for ratio in apart for k, value in enumerate(per_seed[ratio])}
-        values[f"{name}.outcome"] = compression_effect(table).outcome.value
+        values[f"{name}.outcome"] = compression_effect(table).outcome.words
         intervals = compression_indicators(study)
         values[f"{name}.apart"] = int(((intervals["ci_low"] > 1) | (intervals["ci_high"] < 1)).sum())
         values |= {"indicators": len(intervals), "ahead": min(values.get("ahead", np.inf), _ahead_until(study))}

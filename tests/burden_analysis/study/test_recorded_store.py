@@ -104,7 +104,7 @@ def test_final_masks_are_read_without_this_package(recorded_store: Path, tmp_pat
 
 def test_strategies_sparsities_and_burden_are_compared_as_then(study: xr.Dataset) -> None:
     by_strategy = compare_strategies(study, "gradient_norm", order=("iterative", "optimal", "random"))
-    assert by_strategy.outcome == "not supported (could have been seen)"
+    assert by_strategy.outcome == "unsupported"
     joint = by_strategy.table.iloc[0]
     assert (joint["scope"], joint["statistic"], joint["n"]) == ("all sparsities", 62, 3)
     assert joint["p"] == pytest.approx(215 / 216)

@@ -148,7 +148,7 @@ def test_foreign_newer_and_existing_stores_are_refused(tmp_path: Path) -> None:
         "plain": "plain is not a study store",
         "file": "file is not a study store",
         "foreign": "foreign is a zarr group, but not a study store",
-        "newer": "newer has schema 99, this version reads up to 1: upgrade",
+        "newer": "newer has schema 99, this version reads up to 2: upgrade",
     }.items():
         with pytest.raises(InputError, match=message):
             open_root(tmp_path / name, create=True)

@@ -134,7 +134,7 @@ def test_the_caption_counts_what_is_drawn(blocks, gain, seeds, wild):
     told = re.search(r"more accurate: (\d+) of (\d+); white, equal: (\d+); orange, less accurate: (\d+)", drawn.caption)
     more, total, same, less = map(int, told.groups())
     assert (more, total, same, less) == ((cells > 0).sum(), len(cells), (cells == 0).sum(), (cells < 0).sum())
-    n = effect.table.query("unit == @effect.unit and family == 'each ratio' and scope == 'all blocks'")["n"].max()
+    n = effect.table.query("unit == @effect.unit and family == 'ratio' and scope == 'all blocks'")["n"].max()
     assert f"{n:.0f} {effect.unit}{'' if n == 1 else 's'} (all blocks)" in drawn.caption
     assert ("t intervals" in drawn.caption) is bool(n >= 5)
     assert ("Thick frames" in drawn.caption) is bool(effect.unstable)
