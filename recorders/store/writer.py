@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from recorders.contract import Status
+from recorders.contract import RunError, Status
 from recorders.store.disk import disk_errors
 from recorders.store.layout import RECORDS_PER_CHUNK, Layout
 from recorders.store.names import MASKS, user_scalar
@@ -131,6 +131,8 @@ class RecordingWriter:
 
     def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._arrays:
+            if not (self.path / "zarr.json").exists():  # writing would make a stump of it
+                raise RunError(f"{self.path} is gone: it was moved or deleted while it was recorded")
             if name not in self._group:
                 self._create_scalar(name)
             array = self._group[name]

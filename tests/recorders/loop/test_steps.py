@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from burden_analysis import open_study
 from recorders import Recorder
-from recorders.contract import InputError
+from recorders.contract import InputError, RunError
 from tests.recorders.own_loop import RUN, network
 
 SGD = torch.optim.SGD
@@ -540,3 +541,15 @@ def test_an_optimizer_that_never_steps_is_named(tmp_path: Path) -> None:
         assert recorder.step == 0
         second.step()
         assert recorder.step == 1
+
+
+def test_a_store_that_is_deleted_while_it_is_recorded_is_missed(tmp_path: Path) -> None:
+    model = network()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    recorder = Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1)
+    recorder.log(loss=1.0)
+    optimizer.step()
+    shutil.rmtree(tmp_path / "s.zarr")
+    with pytest.raises(RunError, match=r"no longer holds 'mine-s0\.5-seed0': it was moved or deleted"):
+        recorder.close()
+    assert not (tmp_path / "s.zarr").exists()
