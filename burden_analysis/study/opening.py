@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -97,11 +97,11 @@ def _opened(store: str) -> Iterator[zarr.Group]:
     local = "://" not in store
     if local and not Path(store).exists():
         raise InputError(f"{store} does not exist: give the path of a study store")
-    archive = None
+    archive, inside = None, ""
     try:
         if local and Path(store).is_file():
-            archive = ZipStore(store, mode="r")
-        root = zarr.open_group(archive or store, mode="r", zarr_format=3, use_consolidated=False)
+            archive, inside = ZipStore(store, mode="r"), _outer_folder(store)
+        root = zarr.open_group(archive or store, path=inside, mode="r", zarr_format=3, use_consolidated=False)
     except GroupNotFoundError as error:
         raise InputError(f"{store} is not a zarr v3 group: give the path of a study store") from error
     except (BadZipFile, ValueError, ImportError, OSError) as error:
@@ -111,6 +111,15 @@ def _opened(store: str) -> Iterator[zarr.Group]:
     finally:
         if archive is not None:
             archive.close()
+
+
+def _outer_folder(archive: str) -> str:
+    """Name the folder of an archive that holds all of it, as zipping a folder from outside makes one; else nothing."""
+    with ZipFile(archive) as opened:
+        names = opened.namelist()
+    folders = {name.partition("/")[0] for name in names}
+    [folder, *others] = folders or {""}
+    return folder if not others and f"{folder}/zarr.json" in names else ""
 
 
 @contextmanager
