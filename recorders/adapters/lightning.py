@@ -66,9 +66,12 @@ class LightningRecorder(Callback):
         self.recorder = Recorder(self._store, pl_module, trainer.optimizers, **self._settings, **how)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: torch.Tensor) -> None:
-        """Log the training loss; the Trainer has divided it by the batches that it accumulates."""
-        if self.recorder is not None and loss.numel() == 1:
-            self.recorder.log(loss=loss.detach() * trainer.accumulate_grad_batches)
+        """Log the training loss; the Trainer has divided it by the batches it accumulates, and scaled it in fp16."""
+        if self.recorder is None or loss.numel() != 1:
+            return
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        unscaled = loss.detach() if scaler is None else loss.detach() / scaler.get_scale()
+        self.recorder.log(loss=unscaled * trainer.accumulate_grad_batches)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the run."""

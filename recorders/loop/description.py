@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ def described_run(run: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"run lacks {', '.join(missing)}: describe it as {{'strategy': …, 'sparsity': …, 'seed': …}}")
     plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in run.items()}
     for key, value in plain.items():
-        if key in STORED_NAMES:
+        if key in STORED_NAMES or re.fullmatch(r"learning_rate_\d+", key):
             raise InputError(f"run setting {key!r} is the name of a recorded variable: call it 'run_{key}'")
         if not key.isidentifier():
             raise InputError(f"run setting {key!r} must be named with letters, digits and underscores")

@@ -184,6 +184,8 @@ class Recorder:
         InputError
             A name is missing or unknown; or an optimizer's steps are recorded already.
         """
+        if self._recording.closed:
+            raise InputError("the Recorder is closed: make a new one to record further steps")
         if not self._by_hand and self.step:
             raise InputError("the optimizer's steps are recorded already: pass optimizer=[] to use recorder.observe()")
         self._by_hand = True
@@ -255,10 +257,10 @@ class Recorder:
         """Follow an optimizer that appears while training, if it updates this network."""
         if self._by_hand or not self._weights.concerned(optimizer):
             return False
-        for idle in self._weights.take_over(optimizer):
-            self._steps.drop(idle)
-            self._measure.forget(idle)
-        return bool(self._weights.columns[optimizer])
+        for replaced in self._weights.take_over(optimizer):
+            self._steps.drop(replaced)
+            self._measure.forget(replaced)
+        return optimizer in self._weights.columns
 
     def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
         if self._recording.closed:  # another Recorder took the run over
@@ -281,6 +283,7 @@ class Recorder:
 
     def _observe(self, values: torch.Tensor) -> None:
         monitor = self._recording.monitor
+        monitor.unmeasured = self._measure.unmeasured
         monitor.activations(self._activations.take(values).unsqueeze(0))
         if monitor.observed(values):
             self._probe.relax()

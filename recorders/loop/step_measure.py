@@ -24,12 +24,19 @@ class StepMeasure:
         What is recorded, and which optimizer updates it.
     masks : MaskSource
         Masks in force.
+
+    Attributes
+    ----------
+    unmeasured : set of int
+        Positions of weights that were NaN since nobody updates them any more: no sign of divergence.
     """
 
     def __init__(self, weights: TrainedWeights, masks: MaskSource) -> None:
         self._weights, self._masks = weights, masks
         self._parts: dict[Optimizer, torch.Tensor] = {}
         self._again = 0  # updates by optimizers that had stepped already, while others had not
+        self._done = False
+        self.unmeasured: set[int] = set()
 
     @property
     def begins(self) -> bool:
@@ -60,14 +67,21 @@ class StepMeasure:
         parameters, columns = list(self._weights.parameters.values()), self._weights.columns[optimizer]
         weights = [parameters[i] for i in columns]
         gradients = [own_gradient(p) if scale is None else own_gradient(p) / scale for p in weights]
+        if not columns:  # it updates biases alone
+            return None
+        if optimizer in self._weights.idle:  # found, not named: it belongs to a step from its first update on
+            self._weights.idle.discard(optimizer)
+            if self._done and self.begins:
+                return None  # this one belongs to the step that was just measured
         if len(columns) == len(parameters):
             return self.whole(weights, gradients, active)
         self._again += optimizer in self._parts
         self._parts[optimizer] = self._of(weights, gradients, columns, active)
-        if self._parts.keys() == self._weights.columns.keys():
-            return self._together(parameters, active)
+        awaited = [o for o, own in self._weights.columns.items() if own and o not in self._weights.idle]
+        if self._parts.keys() >= set(awaited):
+            return self._together(parameters, scale, active)
         if self._again == _PATIENCE:
-            waiting = " and ".join(type(o).__name__ for o in self._weights.columns if o not in self._parts)
+            waiting = " and ".join(type(o).__name__ for o in awaited if o not in self._parts)
             warnings.warn(
                 f"no step was recorded in {_PATIENCE} updates, since {waiting} took none: a step is done when the last "
                 "optimizer stepped; leave out those that do not step",
@@ -80,21 +94,26 @@ class StepMeasure:
         values = measure(weights, gradients, self._masks.current, active, stacked=False)
         if self._weights.gone:
             values[:, :, self._weights.gone] = torch.nan
+            self.unmeasured |= set(self._weights.gone)
+        self._parts, self._again, self._done = {}, 0, True
         return values
 
-    def _together(self, parameters: Tensors, active: torch.Tensor) -> torch.Tensor:
+    def _together(self, parameters: Tensors, scale: torch.Tensor | None, active: torch.Tensor) -> torch.Tensor:
         values = active.new_full((len(MEASURED), 1, len(parameters)), torch.nan)
         unheld = set(range(len(parameters))) - set(self._weights.gone)
         for optimizer, part in self._parts.items():
             columns = self._weights.columns[optimizer]
             values[:, :, columns] = part
             unheld -= set(columns)
-        if unheld:  # an optimizer that came later holds fewer weights: their gradients, where there are any
+        if unheld:  # nobody updates them now, or an optimizer that steps later: their gradients, where there are any
             rest = sorted(unheld)
             weights = [parameters[i] for i in rest]
             gradients = [torch.full_like(w, torch.nan) if w.grad is None else w.grad for w in weights]
+            gradients = gradients if scale is None else [g / scale for g in gradients]
             values[:, :, rest] = self._of(weights, gradients, rest, active)
-        self._parts, self._again = {}, 0
+            self.unmeasured |= {i for i in rest if parameters[i].grad is None}
+        self.unmeasured |= set(self._weights.gone)
+        self._parts, self._again, self._done = {}, 0, True
         return values
 
     def _of(

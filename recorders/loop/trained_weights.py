@@ -36,6 +36,10 @@ class TrainedWeights:
         The weights now.
     gone : list of int
         Positions of those that are no longer in the network.
+    columns : dict of Optimizer to list of int
+        Positions of the weights that each optimizer updates; none for one of biases alone.
+    idle : set of Optimizer
+        Those that nobody named and that have not stepped yet: perhaps what an earlier training left behind.
 
     Raises
     ------
@@ -53,11 +57,13 @@ class TrainedWeights:
                 "model.parameters(), or pass the part of the model that it steps"
             )
         left = _without(found, optimizers) if optimizers else []
+        self.idle: set[Optimizer] = set()
         if left and (others := _others({id(found[name]) for name in left}, optimizers)):
             _warn(
                 f"{_listed(left)}: updated by another optimizer ({_listed([type(o).__name__ for o in others])}), which "
                 "is followed too; pass all of them, optimizer=[first, second]"
             )
+            self.idle = set(others)
             optimizers = [*optimizers, *others]
             left = _without(found, optimizers)
         if left:
@@ -78,13 +84,18 @@ class TrainedWeights:
         """Give an optimizer that appeared the weights that it holds; returns those that have none left."""
         self.look(updated_by=optimizer)
         mine = {*self._assign(optimizer), *self.gone}
-        others = [other for other in self.columns if other is not optimizer]
-        for other in others:
-            self.columns[other] = [column for column in self.columns[other] if column not in mine]
-        idle = [other for other in others if not self.columns[other]]
-        for other in idle:
-            del self.columns[other], self._sizes[other]
-        return idle
+        replaced = []
+        for other, own in list(self.columns.items()):
+            left = [column for column in own if column not in mine]
+            if other is optimizer or left == own:
+                continue
+            self.columns[other] = left
+            if not left:
+                replaced.append(other)
+                del self.columns[other], self._sizes[other]
+        if not self.columns[optimizer]:
+            del self.columns[optimizer], self._sizes[optimizer]
+        return replaced
 
     def note_groups(self, optimizer: Optimizer) -> None:
         """See whether an optimizer got further parameters (layers that were unfrozen, groups that were added)."""

@@ -64,6 +64,7 @@ class Monitor:
         self.records, self.updates = start
         self.step = offset + self.records * interval
         self.diverged = np.zeros(runs, dtype=bool)
+        self.unmeasured: set[int] = set()  # weights whose NaN is no divergence
         self._writer = writer
         self._total = sum(sizes)
         self._interval, self._stacked, self._runs = interval, stacked, runs
@@ -169,13 +170,14 @@ class Monitor:
         scalars = self._scalar_columns(records)
         counts = self._copier.start(torch.stack([u.counts for u in ready], dim=2))[0] if ready else None
         self._flushed = time.monotonic()
+        unmeasured = sorted(self.unmeasured)
 
         def write() -> None:
             if counts is not None:
                 self._writer.write_updates(first_update, update_columns(counts(), ready))
             if records:
                 columns = self._table_columns(rows()) | scalars()
-                self._note_divergence(columns, ["loss" in record for record in records])
+                self._note_divergence(columns, ["loss" in record for record in records], unmeasured)
                 self._writer.write_records(start, columns)
 
         self._background.submit(write)
@@ -223,8 +225,10 @@ class Monitor:
 
         return columns
 
-    def _note_divergence(self, columns: Mapping[str, npt.NDArray[np.float64]], with_loss: list[bool]) -> None:
-        finite = np.isfinite(columns["dense_gradient_norm_mean"]).all(axis=(1, 2))
+    def _note_divergence(
+        self, columns: Mapping[str, npt.NDArray[np.float64]], with_loss: list[bool], unmeasured: list[int]
+    ) -> None:
+        finite = np.isfinite(np.delete(columns["dense_gradient_norm_mean"], unmeasured, axis=2)).all(axis=(1, 2))
         if "loss" in columns:
             finite &= np.isfinite(columns["loss"][:, with_loss]).all(axis=1)
         self.diverged |= ~finite

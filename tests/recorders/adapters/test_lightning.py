@@ -18,6 +18,7 @@ from burden_analysis import open_study
 
 lightning = pytest.importorskip("lightning")
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ModelPruning  # noqa: E402
+from lightning.pytorch.plugins import MixedPrecision  # noqa: E402
 
 from recorders.adapters import LightningRecorder  # noqa: E402
 
@@ -116,6 +117,16 @@ def test_the_loss_is_that_of_the_batch_also_where_it_is_accumulated(tmp_path: Pa
     for folder, rows in (("one", slice(0, 8)), ("four", slice(24, 32))):
         expected = cross_entropy(net(x[rows]), y[rows]).item()
         assert recorded(tmp_path / folder).loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_loss_that_a_scaler_multiplied_is_logged_as_it_was(tmp_path: Path) -> None:
+    losses = []
+    for folder, scaler in (("plain", None), ("scaled", torch.amp.GradScaler("cpu", init_scale=512.0))):
+        plugin = MixedPrecision("bf16-mixed", "cpu")
+        plugin.scaler = scaler
+        fit(LightningRecorder(tmp_path / folder, run=RUN, interval=1), plugins=[plugin], max_steps=1)
+        losses.append(recorded(tmp_path / folder).loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
 
 
 def test_a_checkpoint_of_the_trainer_goes_on(tmp_path: Path) -> None:

@@ -248,6 +248,7 @@ def test_a_layer_of_the_same_shape_is_followed_and_another_is_named(tmp_path: Pa
     expected[2][2] = np.nan
     np.testing.assert_allclose(dataset.gradient_norm, expected, rtol=2e-6)
     assert np.isnan(dataset.weight_norm[2, 2])
+    assert dataset.status.item() == "complete"  # what was not measured has not diverged
 
 
 def test_layers_that_are_unfrozen_later_are_named_once(tmp_path: Path) -> None:
@@ -553,3 +554,65 @@ def test_a_store_that_is_deleted_while_it_is_recorded_is_missed(tmp_path: Path) 
     with pytest.raises(RunError, match=r"no longer holds 'mine-s0\.5-seed0': it was moved or deleted"):
         recorder.close()
     assert not (tmp_path / "s.zarr").exists()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_optimizer_of_biases_alone_holds_nothing_up(tmp_path: Path, late: bool) -> None:
+    model, expected = network(), []
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    first, second = SGD(matrices[:1], lr=0.1), SGD(matrices[1:], lr=0.2)
+    biases = SGD([p for p in model.parameters() if p.ndim == 1], lr=0.3)
+    asked = [first, second] if late else [biases, first, second]
+    with Recorder(tmp_path / "s.zarr", model, asked, run=RUN, interval=1):
+        for step in range(3):
+            model.zero_grad()
+            backward(model, step)
+            expected.append(norms(model))
+            for optimizer in (biases, first, second):
+                optimizer.step()
+    agrees(tmp_path / "s.zarr", expected)
+    rates = {"learning_rate": 0.1, "learning_rate_1": 0.2} if late else {"learning_rate": 0.3, "learning_rate_2": 0.2}
+    for name, rate in rates.items():
+        np.testing.assert_allclose(recorded(tmp_path / "s.zarr")[name], rate)
+
+
+def test_an_optimizer_left_from_an_earlier_training_holds_nothing_up(tmp_path: Path) -> None:
+    model, expected = network(), []
+    earlier = SGD(model.parameters(), lr=0.1)
+    head = SGD(model[4].parameters(), lr=0.1)
+    with pytest.warns(UserWarning, match="updated by another optimizer"):
+        recorder = Recorder(tmp_path / "s.zarr", model, head, run=RUN, interval=1)
+    with recorder:
+        for step in range(3):
+            model.zero_grad()
+            backward(model, step)
+            expected.append(norms(model))
+            head.step()
+    agrees(tmp_path / "s.zarr", expected)
+    assert recorded(tmp_path / "s.zarr").status.item() == "complete"
+    assert earlier.param_groups
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_an_optimizer_that_was_found_counts_in_whichever_order_it_steps(tmp_path: Path, named_first: bool) -> None:
+    model, expected = network(), []
+    named, found = SGD(model[0].parameters(), lr=0.5), SGD(model[2:].parameters(), lr=0.5)
+    with pytest.warns(UserWarning, match="updated by another optimizer"):
+        recorder = Recorder(tmp_path / "s.zarr", model, named, run=RUN, interval=1)
+    with recorder:
+        for step in range(4):
+            model.zero_grad()
+            backward(model, step)
+            expected.append([*norms(model), *(p.norm().item() for p in model.parameters() if p.ndim > 1)])
+            for optimizer in (named, found) if named_first else (found, named):
+                optimizer.step()
+    dataset = recorded(tmp_path / "s.zarr")
+    measured = np.concatenate([dataset.gradient_norm, dataset.weight_norm], axis=1)
+    np.testing.assert_allclose(measured, expected, rtol=2e-6)
+
+
+def test_a_closed_recorder_observes_no_more(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "s.zarr", network(), [], run=RUN, interval=1) as recorder:
+        recorder.observe()
+    with pytest.raises(InputError, match="the Recorder is closed"):
+        recorder.observe()
