@@ -88,6 +88,7 @@ def _wide_type(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
     return np.result_type(*dtypes, np.float32)
 
 
+_LAST = ("status", "status_reason", "remarks", "mask_source", "activation_source")  # known at a run's end
 _SUMMED = ("records_written", "updates_written")
 
 
@@ -103,7 +104,7 @@ def stitch(parts: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 
 def _append(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     pieces = [_along(dim, first, second) for dim in ("record", "update")]
-    state = {name: second[name].variable for name in ("status", "status_reason") if name in second}
+    state = {name: second[name].variable for name in _LAST if name in second}
     counts = {name: first[name].variable + second[name].variable for name in _SUMMED if name in first}
     rest = first.drop_vars([name for name, v in first.variables.items() if {"record", "update"} & set(v.dims)])
     return xr.merge([rest, *pieces], combine_attrs="drop").assign(state | counts).assign_attrs(first.attrs)

@@ -5,6 +5,7 @@ This is the only part of `recorders` that `burden_analysis` and `reports` may im
 
 from recorders.contract.config import SECTIONS, flat_config, short_name
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
+from recorders.contract.parameters import magnitudes, owning_layer
 from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
     MEASURED,
@@ -37,7 +38,9 @@ __all__ = [
     "Variable",
     "base_name",
     "flat_config",
+    "magnitudes",
     "mean_name",
+    "owning_layer",
     "short_name",
     "unknown_name",
     "variable",

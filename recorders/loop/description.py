@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recorders.contract import InputError
+from recorders.contract import InputError, magnitudes
 from recorders.settings.naming import run_name
 from recorders.store.names import STORED_NAMES
 
@@ -45,6 +45,21 @@ def recording_name(run: Mapping[str, Any]) -> str:
     """Name the recording of a run."""
     extra = {key: value for key, value in run.items() if key not in REQUIRED}
     return run_name(run["strategy"], run["sparsity"], run["seed"], **extra)
+
+
+def sparsity_remark(declared: float, active: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    """Tell that the final masks are not as sparse as declared, by more than rounding; nothing where they are."""
+    rescaling = magnitudes(sizes)
+    total = sum(size for name, size in sizes.items() if name not in rescaling)
+    if not total:
+        return ""
+    measured = 1 - sum(n for name, n in active.items() if name not in rescaling) / total
+    digits = max(2, len(repr(declared).partition(".")[2])) if "e" not in repr(declared) else 2
+    allowed = max(0.5 * 10.0**-digits, len(sizes) / total)  # digits of what was declared; one weight a tensor
+    if abs(measured - declared) <= allowed:
+        return ""
+    found = "" if measured else ": no mask was found; pass masks=, or masks='zeros' where pruned weights are set to 0"
+    return f"declared sparsity {declared:g}, measured {measured:.4g}{found}"
 
 
 def described_optimizers(optimizers: Sequence[torch.optim.Optimizer]) -> Any:

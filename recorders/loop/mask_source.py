@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from recorders.contract import InputError, unknown_name
-from recorders.loop.wrappers import plain_name
+from recorders.loop.found_masks import FoundMasks
 
 MaskDict = Mapping[str, torch.Tensor]
-MaskArgument = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None] | None
+MaskArgument = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None] | str | None
+ZEROS = "zeros"
 
 
 class MaskSource:
@@ -25,11 +26,17 @@ class MaskSource:
     Parameters
     ----------
     model : nn.Module
-        The network; the ``*_mask`` buffers of `torch.nn.utils.prune` are used when `masks` is None.
+        The network; what `FoundMasks` finds in it is used when `masks` is None.
     parameters : mapping of str to Parameter
         Prunable tensors by qualified name.
-    masks : mapping, callable or None
-        Masks by parameter name, or a callable that returns them; a tensor without a mask counts as unmasked.
+    masks : mapping, callable, "zeros" or None
+        Masks by parameter name, or a callable that returns them; a tensor without a mask counts as unmasked. With
+        ``"zeros"`` a weight that is exactly 0 counts as masked, read at thorough looks only.
+
+    Attributes
+    ----------
+    sources : dict of str to str
+        Where each mask comes from, by parameter; empty for a weight that had none.
 
     Raises
     ------
@@ -38,11 +45,15 @@ class MaskSource:
     """
 
     def __init__(self, model: nn.Module, parameters: Mapping[str, nn.Parameter], masks: MaskArgument) -> None:
-        self._model, self._parameters, self._masks = model, parameters, masks
+        if isinstance(masks, str) and masks != ZEROS:
+            raise unknown_name("text for masks", masks, [ZEROS])
+        self._parameters, self._masks = parameters, masks
+        self._found = FoundMasks(model)
         self._seen: dict[str, tuple[torch.Tensor, int]] = {}
         self.current: list[torch.Tensor] = []
+        self.sources = dict.fromkeys(parameters, "")
 
-    def refresh(self, *, thorough: bool) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def refresh(self, *, thorough: bool, ended: bool = False) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Read the masks.
 
         Parameters
@@ -50,13 +61,20 @@ class MaskSource:
         thorough : bool
             Compare values even where no tensor was replaced or written as far as autograd knows (on a GPU this waits
             for the device).
+        ended : bool
+            Training is over: a mask that is gone by now was made permanent (`prune.remove`) and is kept, and zeros are
+            those of the last step.
 
         Returns
         -------
         tuple of Tensor, each of shape (1, parameter), or None
             Weights that came back and weights that were masked since the last call; None when no mask changed.
         """
-        masks = self._read()
+        if self._masks == ZEROS and self.current and (ended or not thorough):
+            return None
+        masks = self._read(thorough=thorough)
+        if ended:
+            masks = {name: mask for name, (mask, _) in self._seen.items()} | dict(masks)
         if self._is_as_seen(masks) and not (thorough and masks):
             return None
         self._seen = {name: (mask, mask._version) for name, mask in masks.items()}
@@ -85,11 +103,20 @@ class MaskSource:
             )
         )
 
-    def _read(self) -> MaskDict:
+    def _read(self, *, thorough: bool) -> MaskDict:
+        if self._masks == ZEROS:
+            masks = {name: p.detach() != 0 for name, p in self._parameters.items()}
+            self.sources |= dict.fromkeys(masks, "weights that are exactly 0")
+            return masks
         if self._masks is not None:
-            return _by_name(self._masks() if callable(self._masks) else self._masks)
-        buffers = {plain_name(name): buffer for name, buffer in self._model.named_buffers()}
-        return {name: buffers[f"{name}_mask"] for name in self._parameters if f"{name}_mask" in buffers}
+            given = _by_name(self._masks() if callable(self._masks) else self._masks)
+            self.sources |= dict.fromkeys(given, "masks= of the Recorder")
+            return given
+        if thorough or not self.current:
+            self._found.locate()
+        found = self._found.of(self._parameters)
+        self.sources |= {name: mask.source for name, mask in found.items()}
+        return {name: mask.mask for name, mask in found.items()}
 
     def _convert(self, masks: MaskDict) -> list[torch.Tensor]:
         for name, mask in masks.items():
@@ -101,9 +128,18 @@ class MaskSource:
                 )
         with torch.no_grad():
             return [
-                (masks[name] != 0).to(p.dtype).to(p.device) if name in masks else torch.ones_like(p)
+                (masks[name] != 0).to(p.device, _real(p.dtype)) if name in masks else _ones(p)
                 for name, p in self._parameters.items()
             ]
+
+
+def _real(dtype: torch.dtype) -> torch.dtype:
+    return dtype.to_real() if dtype.is_complex else dtype
+
+
+def _ones(weight: torch.Tensor) -> torch.Tensor:
+    """Make the mask of an unmasked weight, which takes no memory."""
+    return torch.ones((), dtype=_real(weight.dtype), device=weight.device).expand(weight.shape)
 
 
 def _by_name(masks: Any) -> MaskDict:
@@ -112,7 +148,7 @@ def _by_name(masks: Any) -> MaskDict:
         return {}
     if not isinstance(masks, Mapping) or not all(isinstance(name, str) for name in masks):
         raise InputError(
-            f"masks must be a dict of tensors by parameter name, or a callable that returns one; got "
+            f"masks must be a dict of tensors by parameter name, a callable that returns one, or {ZEROS!r}; got "
             f"{type(masks).__name__}{' with keys that are no names' if isinstance(masks, Mapping) else ''}"
         )
     found = {

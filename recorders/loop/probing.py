@@ -8,6 +8,7 @@ from torch import nn
 from recorders.loop.mask_source import MaskDict
 from recorders.loop.wrappers import plain_name
 from recorders.measure.mask_updates import MaskUpdate, one_run
+from recorders.networks.layers import weight_name
 from recorders.probe.mask_probe import MaskProbe
 
 
@@ -50,4 +51,5 @@ class LoopProbe:
 
     def _weights(self) -> dict[str, torch.Tensor]:
         buffers = {plain_name(name): b for name, b in self._model.named_buffers() if not name.endswith("_mask")}
-        return {plain_name(name).removesuffix("_orig"): p for name, p in self._model.named_parameters()} | buffers
+        named = self._model.named_parameters()
+        return {plain_name(weight_name(self._model, name)): p for name, p in named} | buffers

@@ -20,8 +20,8 @@ from recorders.loop.optimizer_steps import OptimizerSteps
 from recorders.loop.probing import LoopProbe
 from recorders.loop.recording import LoopRecording
 from recorders.loop.step_measure import StepMeasure, own_gradient
-from recorders.loop.trained_weights import TrainedWeights
-from recorders.loop.wrappers import Optimizers, plain_name, unwrapped_model, unwrapped_optimizers
+from recorders.loop.trained_weights import TrainedWeights, named_weights
+from recorders.loop.wrappers import Optimizers, forget_compiled, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
@@ -56,9 +56,11 @@ class Recorder:
         Optimiser steps between records.
     total_steps : int, optional
         Steps the loop will take, when known; with fewer at its end the run is ``interrupted``.
-    masks : mapping or callable, optional
-        Masks by parameter name, or a callable that returns them. Without it the masks of `torch.nn.utils.prune` are
-        used, else all weights count as active.
+    masks : mapping, callable or "zeros", optional
+        Masks by parameter name, or a callable that returns them. Without it those that the network carries are found:
+        of `torch.nn.utils.prune`, in a parametrization (`torch.ao.pruning`), a tensor ``<weight>_mask`` or ``mask``
+        beside the weight; else all weights count as active. ``"zeros"``: weights that are exactly 0 at a record count
+        as masked, until the next one. Where each mask came from is stored as ``mask_source``.
     probe : MaskProbe, optional
         Measures the burden of every mask update (`recorders.MaskProbe`), and again at the record that follows.
     exist : {"error", "overwrite", "resume"}
@@ -116,13 +118,18 @@ class Recorder:
         self._masks.refresh(thorough=False)
         self._measure = StepMeasure(self._weights, self._masks)
         self._by_hand = not optimizers
+        forget_compiled()
         self._activations = Activations(network)
         parameters = self._weights.parameters
         try:
             self._recording = LoopRecording(
                 Path(store).expanduser().resolve(),
                 described,
-                {"model": type(network).__name__, "optimizer": described_optimizers(optimizers)},
+                {
+                    "model": type(network).__name__,
+                    "optimizer": described_optimizers(optimizers),
+                    "not_recorded": self._weights.left_out,
+                },
                 shapes={name: tuple(p.shape) for name, p in parameters.items()},
                 layers=[plain_name(name) for name in self._activations.layers],
                 interval=interval,
@@ -131,11 +138,12 @@ class Recorder:
                 device=next(iter(parameters.values())).device,
                 exist=exist,
                 steps_done=steps_done or 0,
-                digest=weights_digest(p for _, p in network.named_parameters()),
+                digest=weights_digest(p for _, p in sorted(named_weights(network).items())),
             )
         except BaseException:
             self._activations.close()
             raise
+        self._recording.sources = self._masks.sources, self._activations.sources
         self._take_masks()
         self._steps = OptimizerSteps(list(self._weights.columns), self._before_update, self._adopt)
         self._unclosed = weakref.finalize(self, self._recording.abandon)
@@ -250,7 +258,7 @@ class Recorder:
         status, reason = self._recording.judged(status, reason)
         if status is Status.COMPLETE:
             self._recording.monitor.finish_interval()  # of the masks its steps were taken with
-        self._note_masks(thorough=True)
+        self._note_masks(thorough=True, ended=True)
         self._recording.end(status, reason)
 
     def _adopt(self, optimizer: torch.optim.Optimizer) -> bool:
@@ -286,6 +294,7 @@ class Recorder:
         monitor.unmeasured = self._measure.unmeasured
         monitor.activations(self._activations.take(values).unsqueeze(0))
         if monitor.observed(values):
+            self._activations.warn()
             self._probe.relax()
 
     def _rates(self) -> dict[str, torch.Tensor | float]:
@@ -303,9 +312,9 @@ class Recorder:
             self._probe.forget()
             self._take_masks()
 
-    def _note_masks(self, *, thorough: bool) -> None:
+    def _note_masks(self, *, thorough: bool, ended: bool = False) -> None:
         before = self._masks.current
-        changed = self._masks.refresh(thorough=thorough)
+        changed = self._masks.refresh(thorough=thorough, ended=ended)
         if changed is None:
             return
         self._take_masks()

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from recorders.contract import BurdenError, InputError, RunError, Status, variable
-from recorders.loop.description import REQUIRED, recording_name
+from recorders.loop.description import REQUIRED, recording_name, sparsity_remark
 from recorders.loop.resumption import rewind
 from recorders.measure.monitor import Monitor
 from recorders.settings.naming import continuation_name, continuations
@@ -102,7 +102,9 @@ class LoopRecording:
         self._shapes, self._layers, self._probed = shapes, layers, probed
         self._interval, self._total, self._device = interval, total, device
         self._digest = digest
+        self._sizes = {name: int(torch.Size(shape).numel()) for name, shape in shapes.items()}
         self.masks: dict[str, torch.Tensor] = {}
+        self.sources: tuple[Mapping[str, str], Mapping[str, str]] = {}, {}  # of masks and of activations
         self.closed = False
         self.name = self._base = recording_name(run)
         self._process = os.getpid()
@@ -191,7 +193,18 @@ class LoopRecording:
             status, reason = Status.FAILED, "the optimizer took no step"
         elif status is Status.COMPLETE and self.monitor.diverged[0]:
             status, reason = Status.DIVERGED, "loss or gradients are not finite"
+        masks, activations = self.sources
+        self._writer.write_sources(0, list(masks.values()), list(activations.values()))
+        if status is Status.COMPLETE:
+            self._remark()
         self._writer.set_status(0, status, reason)
+
+    def _remark(self) -> None:
+        """Say, and store, that a run is not as sparse as its description has it."""
+        active = {name: int(mask.sum()) for name, mask in self.masks.items()}
+        if text := sparsity_remark(self._run["sparsity"], active, self._sizes):
+            self._writer.write_remark(0, text)
+            warnings.warn(f"{self._base}: {text}", stacklevel=2)
 
     def _check_settings(self) -> None:
         for name in self._run:
@@ -262,7 +275,7 @@ class LoopRecording:
         self._steps, self._updates = layout.steps, layout.updates
         self.monitor = Monitor(
             self._writer,
-            sizes=[int(torch.Size(shape).numel()) for shape in self._shapes.values()],
+            sizes=self._sizes,
             layers=len(self._layers),
             runs=1,
             interval=self._interval,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from recorders.contract import InputError
 from recorders.loop.wrappers import plain_name, unwrapped_optimizers
-from recorders.networks.layers import prunable_parameters
+from recorders.networks.layers import prunable_parameters, weight_name
 
 Optimizer = torch.optim.Optimizer
 _NAMED = 4  # weights that a warning names; the others are counted
@@ -34,6 +35,9 @@ class TrainedWeights:
     ----------
     parameters : dict of str to Parameter
         The weights now.
+    left_out : list of str
+        Tensors with more than one dimension that are not recorded: frozen ones, tokens, position embeddings, and what
+        no optimizer holds.
     gone : list of int
         Positions of those that are no longer in the network.
     columns : dict of Optimizer to list of int
@@ -69,6 +73,8 @@ class TrainedWeights:
         if left:
             _warn(f"no optimizer holds {_listed(left)}: not recorded")
         self.parameters = {name: p for name, p in found.items() if name not in left}
+        named = {plain_name(weight_name(model, name)): p for name, p in model.named_parameters()}
+        self.left_out = [name for name, p in named.items() if p.ndim > 1 and name not in self.parameters]
         self.gone: list[int] = []
         self._known = set(found)  # recorded, or named as not recorded
         self._sizes: dict[Optimizer, tuple[int, ...]] = {}
@@ -111,10 +117,10 @@ class TrainedWeights:
         updated_by : Optimizer, optional
             Warn also about weights that it updates and that are not recorded.
         """
-        now = {plain_name(name).removesuffix("_orig"): p for name, p in self._model.named_parameters()}
+        now = named_weights(self._model)
         lost = []
         for column, (name, parameter) in enumerate(self.parameters.items()):
-            current = now.get(name)
+            current = now.get(_unparametrized(name))
             if current is parameter or column in self.gone:
                 continue
             if current is not None and current.shape == parameter.shape:
@@ -137,6 +143,15 @@ class TrainedWeights:
         mine = [i for i, p in enumerate(self.parameters.values()) if id(p) in held]
         self.columns[optimizer], self._sizes[optimizer] = mine, _group_sizes(optimizer)
         return mine
+
+
+def named_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Give all parameters by the names that they had before they were pruned, parametrized or wrapped."""
+    return {_unparametrized(plain_name(weight_name(model, name))): p for name, p in model.named_parameters()}
+
+
+def _unparametrized(name: str) -> str:
+    return re.sub(r"parametrizations\.([^.]+)\.original$", r"\1", name)
 
 
 def _check_initialised(model: nn.Module) -> None:

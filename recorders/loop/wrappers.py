@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,6 +44,15 @@ def unwrapped_optimizers(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
             )
         found.append(one)
     return list(dict.fromkeys(found))
+
+
+def forget_compiled() -> None:
+    """Have compiled networks compiled anew at their next call: a graph made earlier has no hooks in it.
+
+    It would be used again for every network of the same architecture, since its guards do not look at hooks.
+    """
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
 
 
 def plain_name(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, ValuesView
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from copy import deepcopy
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -14,24 +16,49 @@ from torch.utils.hooks import RemovableHandle
 
 from recorders.networks.layers import hidden_layers
 
+_NAMED = 4  # layers that a warning names; the others are counted
 Hooks = OrderedDict[int, Callable[..., Any]]
 
 
 class Activations:
     """Catches the mean square of every hidden layer's output in training mode.
 
+    All calls between two looks count, weighted by their number of values: the micro-batches of a step, a layer that is
+    called twice. An activation function that several layers share is measured for the layer called just before it.
+
     Parameters
     ----------
     model : nn.Module
         The network; `close` takes the hooks off again.
+
+    Attributes
+    ----------
+    layers : list of str
+        Names of the hidden layers.
+    sources : dict of str to str
+        By layer, what its value is of; beginning with ``none`` and the reason where it has none.
     """
 
     def __init__(self, model: nn.Module) -> None:
         modules = hidden_layers(model)
         self.layers = list(modules)
-        self._caught: dict[str, torch.Tensor] = {}
+        self.sources = dict.fromkeys(self.layers, "none: not called in training mode")
+        self._measured = {name: f"output of {_described(model, name, module)}" for name, module in modules.items()}
+        self._caught: dict[str, tuple[torch.Tensor, int]] = {}
+        self._turn: dict[nn.Module, str] = {}
+        self._warned: set[str] = set()
         self.armed = True
-        self._handles = [_hooked(m, partial(self._catch, name)) for name, m in modules.items()]
+        self._handles = []
+        places = Counter(module for _, module in model.named_modules(remove_duplicate=False))
+        for name, module in modules.items():
+            layer = model.get_submodule(name)
+            shared = module is not layer and places[module] > 1 and not isinstance(module, nn.MultiheadAttention)
+            if shared:
+                self._handles.append(_hooked(layer, partial(self._announce, name, module)))
+            if not shared or module not in self._turn:
+                self._handles.append(_hooked(module, self._catch_shared if shared else partial(self._catch, name)))
+            if shared:
+                self._turn[module] = ""
 
     def take(self, like: torch.Tensor) -> torch.Tensor:
         """Hand over the mean squares caught since the last call, in layer order.
@@ -44,21 +71,107 @@ class Activations:
         Returns
         -------
         Tensor, shape (layer,)
-            NaN for a layer whose module was not called in training mode.
+            NaN for a layer whose module was not called in training mode, or whose output holds no floating tensor.
         """
         caught, self._caught = self._caught, {}
+        if not self.layers:
+            return like.new_empty(0)
+        for name in caught:
+            if self.sources[name].startswith("none"):
+                self.sources[name] = self._measured[name]
         missing = torch.full((), torch.nan, device=like.device)
-        return torch.stack([caught.get(name, missing) for name in self.layers]) if self.layers else like.new_empty(0)
+        means = {name: (total / count).to(like.device) for name, (total, count) in caught.items()}
+        return torch.stack([means.get(name, missing) for name in self.layers])
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Layers that have had no value so far, with the reason."""
+        return {name: source for name, source in self.sources.items() if source.startswith("none")}
+
+    def warn(self) -> None:
+        """Name the layers without a value, once."""
+        fresh = {name: source for name, source in self.missing.items() if name not in self._warned}
+        self._warned |= fresh.keys()
+        for source in dict.fromkeys(fresh.values()):
+            names = [name for name, reason in fresh.items() if reason == source]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            named = ", ".join(map(repr, names[:_NAMED])) + more
+            warnings.warn(f"activation_rms of {named} is NaN: {source.removeprefix('none: ')}", stacklevel=2)
 
     def close(self) -> None:
         """Remove the hooks."""
+        self.armed = False  # a compiled graph may have the hooks in it
         for handle in self._handles:
             handle.remove()
 
+    def _announce(self, name: str, follows: nn.Module, *_: Any) -> None:
+        self._turn[follows] = name
+
+    def _catch_shared(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        name, self._turn[module] = self._turn[module], ""
+        if name:
+            self._catch(name, module, arguments, output)
+
     def _catch(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
-        if self.armed and module.training:
-            value = output[0] if isinstance(output, tuple) else output
-            self._caught[name] = value.detach().float().square().mean()
+        if not (self.armed and module.training):
+            return
+        plain = type(output) is torch.Tensor and output.layout is torch.strided and not output.is_nested
+        value = output if plain and output.is_floating_point() else self._inside(name, output)
+        if value is None:
+            self.sources[name] = f"none: the output ({type(output).__name__}) holds no floating tensor"
+            return
+        value = value.detach()
+        value = value.abs() if value.is_complex() else value
+        total, count = value.float().square().sum(), value.numel()
+        if count:
+            earlier = self._caught.get(name)
+            self._caught[name] = (total, count) if earlier is None else (earlier[0] + total, earlier[1] + count)
+
+    def _inside(self, name: str, output: Any) -> torch.Tensor | None:
+        """Find what to measure in an output that is no plain tensor."""
+        found = next(_tensors(output), None)
+        if isinstance(output, torch.Tensor) or found is None:
+            return found
+        if not self._measured[name].startswith("first"):
+            whole = f"{self._measured[name]} ({type(output).__name__})"
+            self._measured[name] = f"first floating tensor of the {whole}"
+        return found
+
+
+def _described(model: nn.Module, name: str, module: nn.Module) -> str:
+    """Say which module's output a layer's value is of."""
+    kind = type(module).__name__
+    if isinstance(module, nn.MultiheadAttention):
+        return f"the {kind}"
+    return "the layer" if module is model.get_submodule(name) else f"the {kind} after it"
+
+
+def _tensors(output: Any) -> Iterator[torch.Tensor]:
+    """Walk through the floating tensors of an output: tuples, lists, mappings, dataclasses, packed and ragged ones."""
+    if isinstance(output, torch.Tensor):
+        dense = _dense(output)
+        if dense is not None:
+            yield dense
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from _tensors(value)
+    elif isinstance(output, (tuple, list)):
+        for value in output:
+            yield from _tensors(value)
+    elif is_dataclass(output):
+        for field in fields(output):
+            yield from _tensors(getattr(output, field.name))
+
+
+def _dense(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Take the values of a tensor, however they are laid out; None where they are no numbers with a size."""
+    if hasattr(tensor, "to_local"):  # a share of a distributed one: the other ranks hold the rest
+        return None
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return None
+    if tensor.is_nested:
+        return tensor.values() if tensor.layout is torch.jagged else torch.cat([t.reshape(-1) for t in tensor.unbind()])
+    return tensor if tensor.layout is torch.strided else tensor.to_dense()
 
 
 class _UncopiedHooks(Hooks):

@@ -25,7 +25,7 @@ def count_active(masks: Tensors, *, stacked: bool) -> torch.Tensor:
     -------
     Tensor of float64, shape (run, parameter)
     """
-    return torch.stack([_sum(m.to(wide(m.device)), stacked) for m in masks], dim=-1)
+    return torch.stack([_count(m, stacked) for m in masks], dim=-1)
 
 
 def measure(
@@ -36,7 +36,8 @@ def measure(
     Parameters
     ----------
     weights, gradients, masks : sequence of Tensor
-        One of each per prunable tensor; gradients are taken at the masked weights and are dense.
+        One of each per prunable tensor; gradients are taken at the masked weights and are dense. Of sparse gradients
+        the entries of one place are added up first; of complex tensors moduli are measured.
     active : Tensor, shape (run, parameter)
         From `count_active`.
     stacked : bool
@@ -61,9 +62,9 @@ def measure(
                 [
                     _norm(active_gradient, stacked),
                     _norm(gradient, stacked),
-                    _sum(active_gradient.abs_(), stacked),
+                    _sum(_moduli(active_gradient), stacked),
                     _norm(active_weight, stacked),
-                    _sum(active_weight.abs_(), stacked),
+                    _sum(_moduli(active_weight), stacked),
                 ]
             )
         )
@@ -73,8 +74,17 @@ def measure(
 
 
 def _single(tensors: Tensors) -> list[torch.Tensor]:
-    """Widen half precision: its sums overflow, and it has three digits."""
-    return [t.float() if t.element_size() < 4 else t for t in tensors]
+    """Lay sparse tensors out, and widen half precision: its sums overflow, and it has three digits."""
+    dense = [t if t.layout is torch.strided else t.to_dense() for t in tensors]
+    return [_widened(t) if t.element_size() // (2 if t.is_complex() else 1) < 4 else t for t in dense]
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(torch.complex64) if tensor.is_complex() else tensor.float()
+
+
+def _moduli(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.abs() if tensor.is_complex() else tensor.abs_()
 
 
 def _norm(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
@@ -85,3 +95,9 @@ def _norm(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
 
 def _sum(tensor: torch.Tensor, stacked: bool) -> torch.Tensor:
     return tensor.flatten(1).sum(1) if stacked else tensor.sum().unsqueeze(0)
+
+
+def _count(mask: torch.Tensor, stacked: bool) -> torch.Tensor:
+    if not any(mask.stride()):  # one number, spread out: nothing is masked
+        return (mask.reshape(-1)[:1].to(wide(mask.device)) * mask.numel()).sum().unsqueeze(0)
+    return _sum(mask.to(wide(mask.device)), stacked)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recorders.contract import MEASURED, mean_name
+from recorders.contract import MEASURED, magnitudes, mean_name
 from recorders.measure.background import BackgroundWriter
 from recorders.measure.device_buffer import HostCopier, RowBuffer, wide
 from recorders.measure.indicators import Tensors, count_active, measure
@@ -30,8 +30,8 @@ class Monitor:
     ----------
     writer : RecordingWriter
         Where records go; its rows are the runs of the stack.
-    sizes : sequence of int
-        Number of weights of every prunable tensor.
+    sizes : mapping of str to int
+        Number of weights of every prunable tensor, by name.
     layers : int
         Number of hidden layers.
     runs : int
@@ -52,7 +52,7 @@ class Monitor:
         self,
         writer: RecordingWriter,
         *,
-        sizes: Sequence[int],
+        sizes: Mapping[str, int],
         layers: int,
         runs: int,
         interval: int,
@@ -66,7 +66,9 @@ class Monitor:
         self.diverged = np.zeros(runs, dtype=bool)
         self.unmeasured: set[int] = set()  # weights whose NaN is no divergence
         self._writer = writer
-        self._total = sum(sizes)
+        rescaling = magnitudes(sizes)
+        self._counted = [i for i, name in enumerate(sizes) if name not in rescaling]
+        self._total = sum(size for name, size in sizes.items() if name not in rescaling)
         self._interval, self._stacked, self._runs = interval, stacked, runs
         self._parameters, self._layers = len(sizes), layers
         shape = (len(MEASURED), runs, len(sizes))
@@ -205,7 +207,7 @@ class Monitor:
         split = len(_TABLE) * self._parameters
         table = by_run[:, :, :split].reshape(*by_run.shape[:2], len(_TABLE), self._parameters)
         columns = {name: table[:, :, i] for i, name in enumerate(_TABLE)}
-        columns["actual_sparsity"] = 1 - columns["active_weights"].sum(axis=2) / self._total
+        columns["actual_sparsity"] = 1 - columns["active_weights"][:, :, self._counted].sum(axis=2) / self._total
         if self._layers:
             columns["activation_rms"] = by_run[:, :, split:]
         return columns

@@ -61,9 +61,7 @@ def compact(store: Path, name: str) -> None:
         }
         for key, array in source.arrays():
             _copy(array, target, key, used)
-        masks = target.create_group(MASKS)
-        for key, array in _group(source, MASKS).arrays():
-            _copy(array, masks, key, {}, chunks=array.chunks)
+        shutil.copytree(final / MASKS, temporary / MASKS)  # is in its final chunks
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         target.attrs.update({**source.attrs.asdict(), "compact": True, "finished": finished})
         _consolidate(target)

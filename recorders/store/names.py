@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from recorders.contract import PROBED, SERIES, Variable, variable
 
 MASKS = "masks"
 PARAMETER_COORDINATES = ("parameter_layer", "parameter_size")
+MASK_SOURCE, ACTIVATION_SOURCE, REMARKS = "mask_source", "activation_source", "remarks"
 _STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
+_LONGEST = 200  # bytes; file systems take 255
 
 STORED_NAMES = {
     *(series.name for series in (*SERIES, *PROBED)),
     *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),
     *PARAMETER_COORDINATES,
     *_STATE,
+    *(MASK_SOURCE, ACTIVATION_SOURCE, REMARKS),
 }
+
+
+def mask_array(parameter: str) -> str:
+    """Name the array that holds a tensor's final masks: its own name, as far as a file can have it."""
+    name = quote(parameter, safe=" !#$&'()+,;=@[]{}~^`")
+    name = name.replace("_", "%5F", 1) if name.startswith("__") else name.replace("zarr.json", "zarr%2Ejson")
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 17]}~{hashlib.sha256(parameter.encode()).hexdigest()[:16]}"
 
 
 def user_scalar(name: str) -> Variable:

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.codecs import ZstdCodec
+from zarr.core.group import GroupMetadata
+from zarr.core.metadata import ArrayV3Metadata
 
-from recorders.contract import ORDERS, QUANTILES, SCHEMA_VERSION, TARGETS, InputError, Status, Variable
+from recorders.contract import ORDERS, QUANTILES, SCHEMA_VERSION, TARGETS, InputError, Status, Variable, owning_layer
 from recorders.store.disk import disk_errors
 from recorders.store.layout import Layout
 from recorders.store.lock import root_lock
-from recorders.store.names import MASKS, PARAMETER_COORDINATES
+from recorders.store.names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, PARAMETER_COORDINATES, REMARKS, mask_array
 from recorders.store.root import drop_consolidated, note_schema, open_root
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
@@ -84,22 +86,22 @@ def _coordinate_names(layout: Layout) -> list[str]:
 def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
     def put(
         name: str,
-        dim: str,
+        dims: str | tuple[str, ...],
         values: Sequence[Any] | npt.NDArray[Any],
         long_name: str,
         units: str = "1",
-        chunk: int | None = None,
+        chunk: int | tuple[int, ...] | None = None,
     ) -> None:
         if not len(values):
             return
-        text = isinstance(values[0], str)
+        text = isinstance(values[0], str) or np.asarray(values).dtype == object
         data = np.array(values, dtype=object) if text else np.asarray(values)
         array = group.create_array(
             name,
             shape=data.shape,
             dtype=str if text else data.dtype,
-            chunks=(chunk or len(values),),
-            dimension_names=(dim,),
+            chunks=chunk if isinstance(chunk, tuple) else (chunk or len(values),),
+            dimension_names=dims if isinstance(dims, tuple) else (dims,),
             fill_value="" if text else 0,
             compressors=COMPRESSOR,
             attributes={"long_name": long_name, "units": units, "documentation": "docs/store.md"},
@@ -111,15 +113,22 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
     runs = len(layout.runs)
     put("status", "run", [Status.PLANNED.value] * runs, "state of the run", chunk=1)
     put("status_reason", "run", [""] * runs, "why the run diverged or failed", chunk=1)
+    put(REMARKS, "run", [""] * runs, "what a reader of the run should know", chunk=1)
     put("initial_weights", "run", [""] * runs, "SHA-256 of the dense initial weights (equal: paired runs)", chunk=1)
     put("records_written", "run", [0] * runs, "records committed so far", "records", chunk=1)
     put("updates_written", "run", [0] * runs, "mask updates committed so far", "updates", chunk=1)
     steps = layout.steps
     put("step", "record", steps, "optimiser steps done", "steps")
     put("epoch", "record", steps / layout.steps_per_epoch, "epochs done", "epochs")
-    names = list(layout.parameters)
+    names, sizes = list(layout.parameters), layout.sizes
+    for name, dim, text in (
+        (MASK_SOURCE, "parameter", "where the masks came from; empty: there were none"),
+        (ACTIVATION_SOURCE, "layer", "what activation_rms is of, or why it is NaN"),
+    ):
+        if sizes[dim]:
+            put(name, ("run", dim), np.full((runs, sizes[dim]), "", object), text, chunk=(1, sizes[dim]))
     put("parameter", "parameter", names, "prunable tensor")
-    put("parameter_layer", "parameter", [n.rpartition(".")[0] for n in names], "module that owns the tensor")
+    put("parameter_layer", "parameter", [owning_layer(n) for n in names], "module that owns the tensor")
     put("parameter_size", "parameter", [int(np.prod(s)) for s in layout.parameters.values()], "weights", "weights")
     put("layer", "layer", list(layout.layers), "hidden layer")
     if layout.probed:
@@ -129,20 +138,33 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
 
 
 def _write_masks(group: zarr.Group, layout: Layout) -> None:
-    masks = group.create_group(MASKS)
+    """Make room for the final masks, for all at once: one by one takes a large network minutes."""
     runs = len(layout.runs)
+    nodes: dict[str, Any] = {MASKS: GroupMetadata()}
     for name, shape in layout.parameters.items():
-        masks.create_array(
-            name,
-            shape=(runs, *shape),
-            dtype=bool,
-            chunks=(1, *shape),
-            dimension_names=("run", *(f"{name}:{axis}" for axis in range(len(shape)))),
-            fill_value=False,
-            compressors=COMPRESSOR,
-            attributes={
+        nodes[f"{MASKS}/{mask_array(name)}"] = _mask_metadata(name, (runs, *shape))
+    for _ in group.create_hierarchy(nodes):
+        pass
+
+
+def _mask_metadata(name: str, shape: tuple[int, ...]) -> ArrayV3Metadata:
+    """Describe the array of a tensor's final masks, one run a chunk; True, active, where nothing is written."""
+    return ArrayV3Metadata.from_dict(
+        {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": shape,
+            "data_type": "bool",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": (1, *(max(1, n) for n in shape[1:]))}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": True,
+            "codecs": ({"name": "bytes"}, COMPRESSOR.to_dict()),
+            "dimension_names": ("run", *(f"{name}:{axis}" for axis in range(len(shape) - 1))),
+            "attributes": {
+                "parameter": name,
                 "long_name": f"final mask of {name} (True: active)",
                 "units": "1",
                 "documentation": "docs/store.md",
             },
-        )
+        }
+    )

@@ -13,7 +13,7 @@ import zarr
 from recorders.contract import RunError, Status
 from recorders.store.disk import disk_errors
 from recorders.store.layout import RECORDS_PER_CHUNK, Layout
-from recorders.store.names import MASKS, user_scalar
+from recorders.store.names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, REMARKS, mask_array, user_scalar
 from recorders.store.recording import create_series
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -80,16 +80,31 @@ class RecordingWriter:
         return left
 
     def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
-        """Write the final masks of one run, by parameter name."""
+        """Write the final masks of one run, by parameter name; what was never masked is True without being written."""
         with disk_errors(self.path):
             for name, mask in masks.items():
-                self._array(f"{MASKS}/{name}")[row] = mask
+                array = f"{MASKS}/{mask_array(name)}"
+                if not mask.all() or (self.path / array / "c" / str(row)).exists():  # of an earlier try
+                    self._array(array)[row] = mask
 
     def read_masks(self, row: int) -> dict[str, npt.NDArray[np.bool_]]:
         """Read the final masks of one run, by parameter name."""
         group = self._group[MASKS]
         assert isinstance(group, zarr.Group)
-        return {name: np.asarray(array[row], dtype=bool) for name, array in group.arrays()}
+        return {str(a.attrs.get("parameter", name)): np.asarray(a[row], dtype=bool) for name, a in group.arrays()}
+
+    def write_sources(self, row: int, masks: Sequence[str], activations: Sequence[str]) -> None:
+        """Write where the masks of one run came from and what its activations are of, in stored order."""
+        with disk_errors(self.path):
+            for name, texts in ((MASK_SOURCE, masks), (ACTIVATION_SOURCE, activations)):
+                if texts and name in self._group:  # older recordings that are taken up again have none
+                    self._array(name)[row] = np.array(texts, dtype=object)
+
+    def write_remark(self, row: int, text: str) -> None:
+        """Write what a reader of one run should know."""
+        with disk_errors(self.path):
+            if REMARKS in self._group:
+                self._array(REMARKS)[row] = text
 
     def write_steps(self, steps: npt.NDArray[np.int64]) -> None:
         """Correct the steps of the records (a loop of unknown length ended inside an interval)."""

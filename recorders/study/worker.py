@@ -110,7 +110,7 @@ class Worker:
         probe = self._of_cohort(cohort, runs[0], methods)
         monitor = Monitor(
             writer,
-            sizes=[m.numel() for m in cohort.run_masks(0).values()],
+            sizes={name: m.numel() for name, m in cohort.run_masks(0).items()},
             layers=len(cohort.layers),
             runs=cohort.runs,
             interval=self._settings.recording.interval,

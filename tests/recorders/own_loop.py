@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from recorders import Recorder
 
-RUN = {"strategy": "mine", "sparsity": 0.5, "seed": 0}
-NAME = "mine-s0.5-seed0"
+RUN = {"strategy": "mine", "sparsity": 0.0, "seed": 0}
+NAME = "mine-s0-seed0"
 
 
 def network() -> nn.Sequential:

@@ -17,6 +17,9 @@ from recorders import MaskProbe, Recorder
 from recorders.contract import InputError
 from tests.recorders.own_loop import NAME, RUN, load, network, train
 
+# The masks here are of many sparsities, whatever the run declares.
+pytestmark = pytest.mark.filterwarnings("ignore:.*declared sparsity:UserWarning")
+
 
 def test_masks_of_torch_prune_are_followed_through_updates(tmp_path: Path) -> None:
     model = network()

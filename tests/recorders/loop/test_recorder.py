@@ -31,6 +31,7 @@ def test_recording_changes_no_bit(tmp_path: Path, kind: type[torch.optim.Optimiz
     assert not optimizer._optimizer_step_pre_hooks
 
 
+@pytest.mark.filterwarnings("ignore:.*declared sparsity 0, measured:UserWarning")
 @pytest.mark.parametrize("total_steps", [None, 23])
 def test_every_value_agrees_with_float64_numpy(tmp_path: Path, total_steps: int | None) -> None:
     """Forward and backward pass of every step redone in NumPy float64 at the weights of that step."""
