@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from burden_analysis.definitions import SCALES
-from burden_analysis.indicators.series import INDICATORS, recorded, series
+from burden_analysis.indicators.series import has_own_cadence, recorded, series
 from recorders.contract import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _means(
 ) -> list[npt.NDArray[np.float64]]:
     """Mean per run over each window; NaN where a window holds nothing or NaN."""
     counted = found.here
-    if found.indicator not in INDICATORS or INDICATORS[found.indicator].own_cadence:
+    if has_own_cadence(dataset, found.indicator):
         counted = counted & ~np.isnan(found.values)
     inside = [counted & window for window in windows]
     x = found.values

@@ -14,7 +14,16 @@ import numpy.typing as npt
 import xarray as xr
 
 from burden_analysis.indicators.mask_updates import PROBE_INDICATORS, probe_series
-from recorders.contract import MEASURED, InputError, base_name, magnitudes, mean_name, unknown_name, variable
+from recorders.contract import (
+    MEASURED,
+    UPDATE_NORM,
+    InputError,
+    base_name,
+    magnitudes,
+    mean_name,
+    unknown_name,
+    variable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +46,13 @@ def _mean(values: Floats, active: Floats) -> Floats:
         return np.asarray(total / active.sum(axis=-1))
 
 
+def _total(values: Floats, active: Floats) -> Floats:
+    return np.asarray(values.sum(axis=-1))
+
+
+_COMBINED = {"norm": _norm, "sum": _total, "mean": _mean}
+
+
 @dataclass(frozen=True)
 class Indicator:
     """How a run-level indicator is made from recorded variables.
@@ -52,12 +68,15 @@ class Indicator:
         source is a series already.
     own_cadence : bool
         Whether NaN means "not evaluated here" and is skipped in an endpoint.
+    relative_to : str, optional
+        The indicator that it is divided by.
     """
 
     source: str
     long_name: str
     combine: Callable[[Floats, Floats], Floats] | None = None
     own_cadence: bool = False
+    relative_to: str = ""
 
 
 def _table() -> dict[str, Indicator]:
@@ -69,9 +88,18 @@ def _table() -> dict[str, Indicator]:
         "weight_norm": Indicator("weight_norm", "global L2 norm of the active weights", _norm),
         "weight_mean_abs": Indicator("weight_mean_abs", "mean absolute active weight", _mean),
         "weight_rms": Indicator("weight_norm", "root mean square active weight", _rms),
+        "update_norm": Indicator("update_norm", "global L2 norm of a step's change of the active weights", _norm),
+        "update_ratio": Indicator(
+            "update_norm", "norm of a step's change over that of the active weights", _norm, relative_to="weight_norm"
+        ),
     }
     means = {
-        mean_name(name): Indicator(mean_name(i.source), f"{i.long_name}, from interval means", i.combine)
+        mean_name(name): Indicator(
+            mean_name(i.source),
+            f"{i.long_name}, from interval means",
+            i.combine,
+            relative_to=i.relative_to and mean_name(i.relative_to),
+        )
         for name, i in once.items()
     }
     return once | means
@@ -116,15 +144,31 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
         return source.astype(np.float64).assign_attrs(source.attrs)
     if indicator in PROBE_INDICATORS:
         return probe_series(dataset, indicator)
-    if indicator not in INDICATORS:
-        raise unknown_name("indicator", indicator, [*INDICATORS, *PROBE_INDICATORS, *own])
-    rule = INDICATORS[indicator]
+    rule = INDICATORS.get(indicator) or _of_users(dataset, indicator)
+    if rule is None:
+        users = [str(name) for name in dataset.data_vars if _of_users(dataset, str(name))]
+        raise unknown_name("indicator", indicator, list(dict.fromkeys([*INDICATORS, *PROBE_INDICATORS, *own, *users])))
     values = recorded(dataset, rule.source).astype(np.float64)
     if rule.combine is not None:
         values = _combined(dataset, values, rule.combine)
     elif "layer" in values.dims:
         values = _over_layers(values)
+    if rule.relative_to:
+        values = values / series(dataset, rule.relative_to)
     return values.rename(indicator).assign_attrs(long_name=rule.long_name, units="1", documentation="docs/store.md")
+
+
+def has_own_cadence(dataset: xr.Dataset, indicator: str) -> bool:
+    """Whether NaN means that an indicator was not evaluated: accuracy, and what a loop logs when it likes."""
+    if indicator in INDICATORS:
+        return INDICATORS[indicator].own_cadence
+    return _of_users(dataset, indicator) is None
+
+
+def _of_users(dataset: xr.Dataset, name: str) -> Indicator | None:
+    """Look up how an indicator that a user measured is combined: the store says it."""
+    combine = _COMBINED.get(str(dataset[name].attrs.get("combine"))) if name in dataset else None
+    return Indicator(name, str(dataset[name].attrs.get("long_name", name)), combine) if combine else None
 
 
 def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
@@ -219,7 +263,8 @@ def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     InputError
         `indicator` has no interval mean, or it was not recorded.
     """
-    known = [v.name for v in MEASURED]
+    users = [str(name) for name in dataset.data_vars if _of_users(dataset, str(name))]
+    known = [*(v.name for v in (*MEASURED, UPDATE_NORM)), *(name for name in users if mean_name(name) in dataset)]
     if base_name(indicator) not in known:
         raise unknown_name("indicator with an interval mean", indicator, known)
     values = recorded(dataset, mean_name(base_name(indicator))).astype(np.float64)

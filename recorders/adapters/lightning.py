@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from recorders.contract import InputError
 from recorders.loop.mask_source import MaskArgument
 from recorders.loop.recorder import Recorder
+from recorders.measure.own_indicators import Indicator
 from recorders.probe.mask_probe import MaskProbe
 
 try:
@@ -32,7 +33,7 @@ class LightningRecorder(Callback):
         Folder of the study.
     run : mapping
         ``strategy``, ``sparsity``, ``seed`` and further settings.
-    interval, total_steps, masks, probe, exist
+    interval, total_steps, masks, probe, exist, indicators
         See `recorders.Recorder`.
 
     Attributes
@@ -51,10 +52,11 @@ class LightningRecorder(Callback):
         masks: MaskArgument = None,
         probe: MaskProbe | None = None,
         exist: str = "error",
+        indicators: Sequence[Indicator | str] = (),
     ) -> None:
         self._store, self._exist = store, exist
         self._settings: dict[str, Any] = {"run": run, "interval": interval, "total_steps": total_steps}
-        self._settings |= {"masks": masks, "probe": probe}
+        self._settings |= {"masks": masks, "probe": probe, "indicators": indicators}
         self._steps_done: int | None = None
         self.recorder: Recorder | None = None
 

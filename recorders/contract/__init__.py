@@ -8,18 +8,22 @@ from recorders.contract.errors import BurdenError, InputError, RunError, unknown
 from recorders.contract.parameters import magnitudes, owning_layer
 from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
+    COMBINATIONS,
     MEASURED,
     PROBED,
     SCHEMA_VERSION,
     SERIES,
+    UPDATE_NORM,
     Status,
     Variable,
     base_name,
+    interval_mean,
     mean_name,
     variable,
 )
 
 __all__ = [
+    "COMBINATIONS",
     "LOADS",
     "MEASURED",
     "ORDERS",
@@ -31,6 +35,7 @@ __all__ = [
     "SERIES",
     "TARGETS",
     "TERMS",
+    "UPDATE_NORM",
     "BurdenError",
     "InputError",
     "RunError",
@@ -38,6 +43,7 @@ __all__ = [
     "Variable",
     "base_name",
     "flat_config",
+    "interval_mean",
     "magnitudes",
     "mean_name",
     "owning_layer",

@@ -17,7 +17,7 @@ mask updates of a run are committed. They are written last: what lies before the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from recorders.contract.terms import LOADS, PARTS, TERMS
@@ -59,6 +59,8 @@ class Variable:
         The page of the documentation that explains it.
     dtype : str
         NumPy dtype. Counts are float64: float32 is exact only up to 2**24, and NaN marks what was not reached.
+    combine : {"", "norm", "sum", "mean"}
+        How the tensors of a network become one number, where the store has to say it: indicators off until asked.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Variable:
     units: str = "1"
     documentation: str = "docs/store.md"
     dtype: str = "float32"
+    combine: str = ""
 
 
 def mean_name(name: str) -> str:
@@ -120,12 +123,20 @@ MEASURED = (
     Variable("weight_mean_abs", _PARAMETER, "mean absolute active weight"),
 )
 
+# Off until asked.
+COMBINATIONS = ("norm", "sum", "mean")
+UPDATE_NORM = Variable("update_norm", _PARAMETER, "L2 norm of the step's change of the active weights", combine="norm")
+
+
+def interval_mean(measured: Variable) -> Variable:
+    """Give the variable that holds the interval mean of one that is measured at every step."""
+    words = f"{measured.long_name}, mean over the steps since the previous record"
+    return replace(measured, name=mean_name(measured.name), long_name=words)
+
+
 SERIES: tuple[Variable, ...] = (
     *MEASURED,
-    *(
-        Variable(mean_name(v.name), v.dims, f"{v.long_name}, mean over the steps since the previous record")
-        for v in MEASURED
-    ),
+    *map(interval_mean, MEASURED),
     Variable("active_weights", _PARAMETER, "active weights", "weights", dtype="float64"),
     Variable(
         "activation_rms", ("run", "record", "layer"), "root mean square of the layer's output over batch and units"
@@ -168,7 +179,7 @@ SERIES: tuple[Variable, ...] = (
     ),
 )
 
-_BY_NAME = {v.name: v for v in (*SERIES, *PROBED)}
+_BY_NAME = {v.name: v for v in (*SERIES, UPDATE_NORM, interval_mean(UPDATE_NORM), *PROBED)}
 
 
 def variable(name: str) -> Variable | None:

@@ -27,6 +27,8 @@ class OptimizerSteps:
         Hooked; they keep this object alive, so that a recorder lives as long as its optimizer.
     before : callable
         Called with the optimizer.
+    after : callable
+        Called with the optimizer when its step has returned.
     unknown : callable
         Called with an optimizer that was not named; answers whether it is to be hooked, too.
     """
@@ -35,9 +37,10 @@ class OptimizerSteps:
         self,
         optimizers: Sequence[Optimizer],
         before: Callable[[Optimizer], None],
+        after: Callable[[Optimizer], None],
         unknown: Callable[[Optimizer], bool],
     ) -> None:
-        self._before, self._unknown = before, unknown
+        self._before, self._after, self._unknown = before, after, unknown
         self._running: FrameType | None = None
         self._handles: dict[Optimizer, list[Any]] = {}
         self._strangers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
@@ -106,9 +109,10 @@ class OptimizerSteps:
             return (*arguments[:place], measured, *arguments[place + 1 :]), keywords
         return arguments, {**keywords, place: measured}
 
-    def _leave(self, *_: Any) -> None:
+    def _leave(self, optimizer: Optimizer, *_: Any) -> None:
         if self._running is sys._getframe(1):
             self._running = None
+            self._after(optimizer)
 
     def _inside(self) -> bool:
         """Whether a step that was told about has not returned; one that raised is no longer on the stack."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from recorders.loop.step_measure import StepMeasure, own_gradient
 from recorders.loop.trained_weights import TrainedWeights, named_weights
 from recorders.loop.wrappers import Optimizers, forget_compiled, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
+from recorders.measure.own_indicators import Indicator, asked_indicators
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
 from recorders.store.names import reserved_names
@@ -70,6 +71,10 @@ class Recorder:
         With ``resume``: optimiser steps of the checkpoint that the loop goes on from, a multiple of `interval`; 0 to
         start over. Load the checkpoint before making the recorder.
 
+    indicators : sequence of Indicator or str
+        Further ones, off until asked: of your own (`recorders.Indicator`), and ``"update_norm"``, how far a step moves
+        the weights, which needs a copy of them (docs/recording.md tells the price).
+
     Attributes
     ----------
     step : int
@@ -100,6 +105,7 @@ class Recorder:
         probe: MaskProbe | None = None,
         exist: str = "error",
         steps_done: int | None = None,
+        indicators: Sequence[Indicator | str] = (),
     ) -> None:
         if exist not in _EXIST:
             raise unknown_name("value of exist", exist, _EXIST)
@@ -110,14 +116,21 @@ class Recorder:
                 "exist='resume' and steps_done go together: say how many optimiser steps your checkpoint has done"
             )
         described = described_run(run)
-        self._reserved = reserved_names(described)
+        asked = asked_indicators(indicators)
+        further = {variable.name for variable in asked.variables}
+        if clash := further & set(described):
+            raise InputError(f"{min(clash)!r} is an indicator and a setting of the run: rename one of them")
+        self._reserved = reserved_names(described) | further
         network, optimizers = unwrapped_model(model), unwrapped_optimizers(optimizer)
         self._weights = TrainedWeights(network, optimizers)
         self._probe = LoopProbe(network, probe)
         self._masks = MaskSource(network, self._weights.parameters, masks)
         self._masks.refresh(thorough=False)
-        self._measure = StepMeasure(self._weights, self._masks)
+        self._measure = StepMeasure(self._weights, self._masks, asked)
         self._by_hand = not optimizers
+        self._needs_steps = asked.updates
+        if self._by_hand:
+            self._check_by_hand()
         forget_compiled()
         self._activations = Activations(network)
         parameters = self._weights.parameters
@@ -135,6 +148,7 @@ class Recorder:
                 interval=interval,
                 total=total_steps,
                 probed=probe is not None,
+                indicators=asked.variables,
                 device=next(iter(parameters.values())).device,
                 exist=exist,
                 steps_done=steps_done or 0,
@@ -145,7 +159,7 @@ class Recorder:
             raise
         self._recording.sources = self._masks.sources, self._activations.sources
         self._take_masks()
-        self._steps = OptimizerSteps(list(self._weights.columns), self._before_update, self._adopt)
+        self._steps = OptimizerSteps(list(self._weights.columns), self._before_update, self._after_update, self._adopt)
         self._unclosed = weakref.finalize(self, self._recording.abandon)
         self._unclosed.atexit = False  # the recording sees to that, while writing still works
 
@@ -196,6 +210,7 @@ class Recorder:
             raise InputError("the Recorder is closed: make a new one to record further steps")
         if not self._by_hand and self.step:
             raise InputError("the optimizer's steps are recorded already: pass optimizer=[] to use recorder.observe()")
+        self._check_by_hand()
         self._by_hand = True
         parameters = self._weights.parameters
         with torch.no_grad():
@@ -204,6 +219,10 @@ class Recorder:
             own = {name: own_gradient(p) for name, p in parameters.items()}
             chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
             self._observe(self._measure.whole(*chosen, self._recording.monitor.active))
+
+    def _check_by_hand(self) -> None:
+        if self._needs_steps:
+            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
 
     def flush(self) -> None:
         """Write all records taken so far, and wait for it: call it before saving a checkpoint to resume from.
@@ -286,6 +305,14 @@ class Recorder:
                 self._note_masks(thorough=self._recording.monitor.due)
             self._recording.monitor.log(self._rates())
             values = self._measure.before(optimizer, scale, self._recording.monitor.active)
+            if values is not None:
+                self._observe(values)
+
+    def _after_update(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._recording.closed:
+            return
+        with torch.no_grad():
+            values = self._measure.after(optimizer)
             if values is not None:
                 self._observe(values)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from recorders.contract import BurdenError, InputError, RunError, Status, variable
+from recorders.contract import BurdenError, InputError, RunError, Status, Variable, variable
 from recorders.loop.description import REQUIRED, recording_name, sparsity_remark
 from recorders.loop.resumption import rewind
 from recorders.measure.monitor import Monitor
@@ -55,6 +55,8 @@ class LoopRecording:
         Steps of the loop, when known.
     probed : bool
         Whether mask updates are probed.
+    indicators : sequence of Variable
+        What is measured beside the usual ones.
     device : torch.device
         Where the weights are.
     exist : {"error", "overwrite", "resume"}
@@ -92,6 +94,7 @@ class LoopRecording:
         interval: int,
         total: int | None,
         probed: bool,
+        indicators: Sequence[Variable],
         device: torch.device,
         exist: str,
         steps_done: int,
@@ -99,7 +102,7 @@ class LoopRecording:
     ) -> None:
         self.monitor: Monitor
         self.store, self._run, self._about = store, run, about
-        self._shapes, self._layers, self._probed = shapes, layers, probed
+        self._shapes, self._layers, self._probed, self._indicators = shapes, layers, probed, indicators
         self._interval, self._total, self._device = interval, total, device
         self._digest = digest
         self._sizes = {name: int(torch.Size(shape).numel()) for name, shape in shapes.items()}
@@ -195,16 +198,17 @@ class LoopRecording:
             status, reason = Status.DIVERGED, "loss or gradients are not finite"
         masks, activations = self.sources
         self._writer.write_sources(0, list(masks.values()), list(activations.values()))
-        if status is Status.COMPLETE:
-            self._remark()
+        self._remark(ended=status is Status.COMPLETE)
         self._writer.set_status(0, status, reason)
 
-    def _remark(self) -> None:
-        """Say, and store, that a run is not as sparse as its description has it."""
+    def _remark(self, *, ended: bool) -> None:
+        """Store what a reader should know; say aloud that a run is not as sparse as its description has it."""
+        texts = [f"{name} was NaN {count} times" for name, count in self.monitor.nan_counts().items()]
         active = {name: int(mask.sum()) for name, mask in self.masks.items()}
-        if text := sparsity_remark(self._run["sparsity"], active, self._sizes):
-            self._writer.write_remark(0, text)
+        if ended and (text := sparsity_remark(self._run["sparsity"], active, self._sizes)):
+            texts.insert(0, text)
             warnings.warn(f"{self._base}: {text}", stacklevel=2)
+        self._writer.write_remark(0, "; ".join(texts))
 
     def _check_settings(self) -> None:
         for name in self._run:
@@ -283,6 +287,7 @@ class LoopRecording:
             stacked=False,
             start=resume_at or (0, 0),
             offset=self._offset,
+            indicators=self._indicators,
         )
 
     def _layout(self) -> Layout:
@@ -296,6 +301,7 @@ class LoopRecording:
             steps=steps + self._offset,
             updates=self._total or CAPACITY,
             probed=self._probed,
+            indicators=self._indicators,
         )
 
 

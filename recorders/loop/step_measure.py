@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 
 from recorders.contract import MEASURED
 from recorders.loop.mask_source import MaskSource
 from recorders.loop.trained_weights import TrainedWeights
+from recorders.loop.update_norms import UpdateNorms
 from recorders.measure.indicators import Tensors, measure
+from recorders.measure.own_indicators import Asked
 
 Optimizer = torch.optim.Optimizer
 _PATIENCE = 100
@@ -24,6 +27,8 @@ class StepMeasure:
         What is recorded, and which optimizer updates it.
     masks : MaskSource
         Masks in force.
+    asked : Asked
+        What is measured beside the usual indicators.
 
     Attributes
     ----------
@@ -31,8 +36,10 @@ class StepMeasure:
         Positions of weights that were NaN since nobody updates them any more: no sign of divergence.
     """
 
-    def __init__(self, weights: TrainedWeights, masks: MaskSource) -> None:
-        self._weights, self._masks = weights, masks
+    def __init__(self, weights: TrainedWeights, masks: MaskSource, asked: Asked) -> None:
+        self._weights, self._masks, self._asked = weights, masks, asked
+        self._updates = UpdateNorms() if asked.updates else None
+        self._awaits: torch.Tensor | None = None  # a step whose last update is being made
         self._parts: dict[Optimizer, torch.Tensor] = {}
         self._again = 0  # updates by optimizers that had stepped already, while others had not
         self._done = False
@@ -61,9 +68,31 @@ class StepMeasure:
 
         Returns
         -------
-        Tensor of float64, shape (5, 1, parameter), or None
-            As `measure` gives them, when this optimizer was the last of the step.
+        Tensor of float64, shape (5 + asked, 1, parameter), or None
+            As `measure` gives them, when this optimizer was the last of the step and nothing more is to come; where
+            the norm of the update is asked for, `after` returns them.
         """
+        values = self._before(optimizer, scale, active)
+        if self._updates is None:
+            return values
+        parameters, columns = list(self._weights.parameters.values()), self._weights.columns.get(optimizer, [])
+        self._updates.remember(columns, [parameters[i].detach() for i in columns])
+        self._awaits = values
+        return None
+
+    def after(self, optimizer: Optimizer) -> torch.Tensor | None:
+        """Measure the update that an optimizer has made; the whole step when that was the last of it."""
+        if self._updates is None:
+            return None
+        parameters, columns = list(self._weights.parameters.values()), self._weights.columns.get(optimizer, [])
+        masks = [self._masks.current[i] for i in columns]
+        self._updates.measure(columns, [parameters[i].detach() for i in columns], masks)
+        values, self._awaits = self._awaits, None
+        if values is not None:
+            values[-1, 0] = self._updates.row(len(parameters), values)
+        return values
+
+    def _before(self, optimizer: Optimizer, scale: torch.Tensor | None, active: torch.Tensor) -> torch.Tensor | None:
         parameters, columns = list(self._weights.parameters.values()), self._weights.columns[optimizer]
         weights = [parameters[i] for i in columns]
         gradients = [own_gradient(p) if scale is None else own_gradient(p) / scale for p in weights]
@@ -91,7 +120,7 @@ class StepMeasure:
 
     def whole(self, weights: Tensors, gradients: Tensors, active: torch.Tensor) -> torch.Tensor:
         """Measure all weights at once; NaN for those that are no longer in the network."""
-        values = measure(weights, gradients, self._masks.current, active, stacked=False)
+        values = self._of(weights, gradients, range(len(weights)), active)
         if self._weights.gone:
             values[:, :, self._weights.gone] = torch.nan
             self.unmeasured |= set(self._weights.gone)
@@ -99,7 +128,8 @@ class StepMeasure:
         return values
 
     def _together(self, parameters: Tensors, scale: torch.Tensor | None, active: torch.Tensor) -> torch.Tensor:
-        values = active.new_full((len(MEASURED), 1, len(parameters)), torch.nan)
+        rows = len(MEASURED) + len(self._asked.variables)
+        values = active.new_full((rows, 1, len(parameters)), torch.nan)
         unheld = set(range(len(parameters))) - set(self._weights.gone)
         for optimizer, part in self._parts.items():
             columns = self._weights.columns[optimizer]
@@ -120,11 +150,16 @@ class StepMeasure:
         self,
         weights: Tensors,
         gradients: Tensors,
-        columns: list[int],
+        columns: Sequence[int],
         active: torch.Tensor,
     ) -> torch.Tensor:
         masks = [self._masks.current[i] for i in columns]
-        return measure(weights, gradients, masks, active[:, columns], stacked=False)
+        values = measure(weights, gradients, masks, active[:, columns], stacked=False)
+        if not self._asked.variables:
+            return values
+        names = list(self._weights.parameters)
+        further = self._asked.measured([names[i] for i in columns], weights, gradients, masks)
+        return torch.cat([values, further.to(values)])
 
 
 def own_gradient(parameter: torch.Tensor) -> torch.Tensor:

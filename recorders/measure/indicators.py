@@ -73,6 +73,12 @@ def measure(
     return values
 
 
+def norms(tensors: Tensors, masks: Tensors, *, stacked: bool = False) -> list[torch.Tensor]:
+    """L2 norm of every masked tensor: shape () each, (run,) of a stack."""
+    found = [_norm(tensor * mask, stacked) for tensor, mask in zip(_single(tensors), masks, strict=True)]
+    return found if stacked else [norm.squeeze(0) for norm in found]
+
+
 def _single(tensors: Tensors) -> list[torch.Tensor]:
     """Lay sparse tensors out, and widen half precision: its sums overflow, and it has three digits."""
     dense = [t if t.layout is torch.strided else t.to_dense() for t in tensors]

@@ -9,17 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recorders.contract import MEASURED, magnitudes, mean_name
+from recorders.contract import MEASURED, Variable, magnitudes, mean_name
 from recorders.measure.background import BackgroundWriter
 from recorders.measure.device_buffer import HostCopier, RowBuffer, wide
-from recorders.measure.indicators import Tensors, count_active, measure
+from recorders.measure.indicators import Tensors, count_active
 from recorders.measure.mask_updates import MaskUpdate, update_columns
 from recorders.store.layout import RECORDS_PER_CHUNK
 from recorders.store.writer import RecordingWriter
 
 _FLUSH_SECONDS = 30.0  # a slow loop must not lose an hour of records to a kill
-_TABLE = (*(v.name for v in MEASURED), *(mean_name(v.name) for v in MEASURED), "active_weights")
-
 Scalars = Mapping[str, torch.Tensor | float]
 
 
@@ -46,6 +44,8 @@ class Monitor:
         Records and mask updates committed before (resumed recordings).
     offset : int
         Steps done before the recording's first one.
+    indicators : sequence of Variable
+        What is measured beside `MEASURED`.
     """
 
     def __init__(
@@ -60,7 +60,11 @@ class Monitor:
         stacked: bool,
         start: tuple[int, int] = (0, 0),
         offset: int = 0,
+        indicators: Sequence[Variable] = (),
     ) -> None:
+        names = [variable.name for variable in (*MEASURED, *indicators)]
+        self._table = (*names, *map(mean_name, names), "active_weights")
+        self._asked = names[len(MEASURED) :]
         self.records, self.updates = start
         self.step = offset + self.records * interval
         self.diverged = np.zeros(runs, dtype=bool)
@@ -71,7 +75,7 @@ class Monitor:
         self._total = sum(size for name, size in sizes.items() if name not in rescaling)
         self._interval, self._stacked, self._runs = interval, stacked, runs
         self._parameters, self._layers = len(sizes), layers
-        shape = (len(MEASURED), runs, len(sizes))
+        shape = (len(names), runs, len(sizes))
         self._sums = torch.zeros(shape, dtype=wide(device), device=device)
         self._latest = torch.full(shape, torch.nan, dtype=wide(device), device=device)
         self._mean_squares = torch.full((runs, layers), torch.nan, device=device)
@@ -79,7 +83,8 @@ class Monitor:
         self.active = torch.zeros(shape[1:], dtype=wide(device), device=device)
         self._in_interval = 0
         self._copier = HostCopier(device)
-        columns = len(_TABLE) * len(sizes) + layers
+        self._nans = torch.zeros(len(self._asked), device=device)
+        columns = len(self._table) * len(sizes) + layers
         self._buffer = RowBuffer(RECORDS_PER_CHUNK, (runs, columns), device, self._copier)
         self._waiting: list[dict[str, torch.Tensor | float]] = []
         self._waiting_updates: list[MaskUpdate] = []
@@ -90,6 +95,11 @@ class Monitor:
     def due(self) -> bool:
         """Whether the next observed step completes an interval."""
         return self._in_interval + 1 == self._interval
+
+    def nan_counts(self) -> dict[str, int]:
+        """Count the values of every further indicator that were NaN; those without are left out."""
+        counts = zip(self._asked, self._nans.tolist(), strict=True)
+        return {name: int(count) for name, count in counts if count}
 
     def set_masks(self, masks: Tensors) -> None:
         """Tell the masks in force from the next step on."""
@@ -105,21 +115,12 @@ class Monitor:
         self._mean_squares = mean_squares
 
     @torch.no_grad()
-    def observe(self, weights: Tensors, gradients: Tensors, masks: Tensors) -> bool:
-        """Measure one optimiser step, after `backward` and before the update.
-
-        Returns
-        -------
-        bool
-            Whether a record was taken.
-        """
-        return self.observed(measure(weights, gradients, masks, self.active, stacked=self._stacked))
-
-    @torch.no_grad()
     def observed(self, values: torch.Tensor) -> bool:
         """Take an optimiser step that was measured, as `measure` gives it; whether a record was taken."""
         self._latest = values
         self._sums += values
+        if self._asked:
+            self._nans += values[len(MEASURED) :].isnan().sum((1, 2))
         self.step += 1
         self._in_interval += 1
         if self._in_interval == self._interval:
@@ -204,9 +205,9 @@ class Monitor:
 
     def _table_columns(self, rows: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
         by_run = rows.transpose(1, 0, 2)  # (run, record, column)
-        split = len(_TABLE) * self._parameters
-        table = by_run[:, :, :split].reshape(*by_run.shape[:2], len(_TABLE), self._parameters)
-        columns = {name: table[:, :, i] for i, name in enumerate(_TABLE)}
+        split = len(self._table) * self._parameters
+        table = by_run[:, :, :split].reshape(*by_run.shape[:2], len(self._table), self._parameters)
+        columns = {name: table[:, :, i] for i, name in enumerate(self._table)}
         columns["actual_sparsity"] = 1 - columns["active_weights"][:, :, self._counted].sum(axis=2) / self._total
         if self._layers:
             columns["activation_rms"] = by_run[:, :, split:]

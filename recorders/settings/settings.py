@@ -143,6 +143,8 @@ class RecordingSettings:
     """Optimiser steps between records."""
     evaluate_every: Count = 1
     """Epochs between held-out evaluations."""
+    indicators: tuple[Literal["update_norm"], ...] = ()
+    """Further indicators: update_norm, how far a step moves the weights (needs a copy of them)."""
 
 
 @section

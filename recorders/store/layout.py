@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recorders.contract import ORDERS, PROBED, QUANTILES, SERIES, TARGETS, Variable
+from recorders.contract import ORDERS, PROBED, QUANTILES, SERIES, TARGETS, Variable, interval_mean
 
 # A study that is being written is read one file a chunk: 45 runs x 2 000 records x 22 variables take 0.9 s with 500
 # records in a chunk and 3.6 s with 100. What a kill may lose is bounded by time, see `recorders.measure.monitor`.
@@ -37,6 +37,8 @@ class Layout:
         How many mask updates to make room for.
     probed : bool
         Whether to make room for the burden of mask updates.
+    indicators : sequence of Variable
+        What is measured beside the usual indicators.
     runs_per_chunk : int
         1 where every run has its own process (disjoint files), the stack's size where one process trains a stack.
     """
@@ -48,12 +50,14 @@ class Layout:
     steps_per_epoch: float = float("nan")
     updates: int = 0
     probed: bool = False
+    indicators: Sequence[Variable] = ()
     runs_per_chunk: int = 1
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """What the recording holds."""
-        known = (*SERIES, *PROBED) if self.probed else SERIES
+        asked = (v for measured in self.indicators for v in (measured, interval_mean(measured)))
+        known = (*SERIES, *asked, *(PROBED if self.probed else ()))
         return tuple(v for v in known if all(self.sizes[d] for d in v.dims))
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from recorders.contract import PROBED, SERIES, Variable, variable
+from recorders.contract import PROBED, SERIES, UPDATE_NORM, Variable, interval_mean, variable
 
 MASKS = "masks"
 PARAMETER_COORDINATES = ("parameter_layer", "parameter_size")
@@ -16,7 +16,7 @@ _STATE = ("status", "status_reason", "records_written", "updates_written", "init
 _LONGEST = 200  # bytes; file systems take 255
 
 STORED_NAMES = {
-    *(series.name for series in (*SERIES, *PROBED)),
+    *(series.name for series in (*SERIES, UPDATE_NORM, interval_mean(UPDATE_NORM), *PROBED)),
     *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),
     *PARAMETER_COORDINATES,
     *_STATE,

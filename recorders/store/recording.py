@@ -75,7 +75,12 @@ def create_series(
         dimension_names=series.dims,
         fill_value=np.nan,
         compressors=COMPRESSOR,
-        attributes={"long_name": series.long_name, "units": series.units, "documentation": series.documentation},
+        attributes={
+            "long_name": series.long_name,
+            "units": series.units,
+            "documentation": series.documentation,
+            **({"combine": series.combine} if series.combine else {}),
+        },
     )
 
 

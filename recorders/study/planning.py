@@ -14,6 +14,7 @@ from typing import Any
 from recorders.contract import InputError
 from recorders.data import DataSet, load
 from recorders.measure.activations import Activations
+from recorders.measure.own_indicators import asked_indicators
 from recorders.methods.allocation import check_reachable
 from recorders.networks.factory import ModelFactory, check_factory, default_model, network_of
 from recorders.networks.layers import prunable_parameters
@@ -132,6 +133,7 @@ def planned_layout(
         steps_per_epoch=per_epoch,
         updates=len(set().union(*updates)),  # a stack needs them all, and may complete what single runs began
         probed=settings.probe.every > 0,
+        indicators=asked_indicators(settings.recording.indicators).variables,
         runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )
 

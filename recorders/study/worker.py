@@ -12,6 +12,7 @@ import torch
 from recorders.contract import BurdenError, RunError, Status
 from recorders.data import DataSet, Feed
 from recorders.measure.monitor import Monitor
+from recorders.measure.own_indicators import asked_indicators
 from recorders.methods.masks import Masks, random_masks
 from recorders.methods.method import Method, Shapes
 from recorders.methods.static import Static
@@ -116,6 +117,7 @@ class Worker:
             interval=self._settings.recording.interval,
             device=self._device,
             stacked=cohort.stacked,
+            indicators=asked_indicators(self._settings.recording.indicators).variables,
         )
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
@@ -133,6 +135,9 @@ class Worker:
             if i in failures:
                 outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
                 continue
+            masked_by = "" if run.strategy == "dense" else f"strategy {run.strategy}"
+            activations = list(cohort.activation_sources.values())
+            writer.write_sources(place.row, [masked_by] * len(cohort.names), activations)
             writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
             if probe is not None and i in (overlaps := probe.overlaps()):
                 writer.write_overlap(place.row, overlaps[i])

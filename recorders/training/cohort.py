@@ -65,6 +65,7 @@ class Cohort:
         self._cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
         self._activations = Activations(self._model)
         self.layers = self._activations.layers
+        self.activation_sources = self._activations.sources
         self.names = list(prunable_parameters(self._model))
         parameters = self._stack(models, device)
         self.effective = [parameters[name] for name in self.names]  # w̃: what the forward pass uses

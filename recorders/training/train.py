@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recorders.data import Feed
+from recorders.measure.indicators import measure, norms
 from recorders.measure.monitor import Monitor
 from recorders.methods.dpf import DPF_INTERVAL
 from recorders.methods.method import Method, Training
@@ -143,7 +144,8 @@ def train(
         if merge is not None and recorded_next:
             monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
         monitor.activations(cohort.mean_squares)
-        recorded = monitor.observe(cohort.effective, cohort.gradients, cohort.masks)
+        values = measure(cohort.effective, cohort.gradients, cohort.masks, monitor.active, stacked=cohort.stacked)
+        before = [dense.detach().clone() for dense in cohort.dense] if settings.recording.indicators else []
         for i, method in enumerate(methods):
             if method.learns:
                 method.learn(cohort.run_layers(i))
@@ -153,6 +155,11 @@ def train(
         optimiser.step()
         optimiser.zero_grad()
         cohort.refresh()
+        if before:
+            moved = [dense.detach() - earlier for dense, earlier in zip(cohort.dense, before, strict=True)]
+            update_norms = torch.stack(norms(moved, cohort.masks, stacked=cohort.stacked), dim=-1).to(values)
+            values = torch.cat([values, update_norms.reshape(1, *values.shape[1:])])
+        recorded = monitor.observed(values)
         throughput.saw(len(indices[0]))
         if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update
             with throughput.paused():
