@@ -11,18 +11,18 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed import get_rank, is_available, is_initialized
 
 from recorders.contract import InputError, Status, unknown_name
 from recorders.loop.description import check_scalar, described_optimizers, described_run
 from recorders.loop.mask_source import MaskArgument, MaskSource
-from recorders.loop.optimizer_steps import OptimizerSteps
+from recorders.loop.measured_steps import MeasuredSteps
 from recorders.loop.probing import LoopProbe
+from recorders.loop.ranks import check_sharded, is_first_rank, is_sharded, meet, whole
 from recorders.loop.recording import LoopRecording
-from recorders.loop.step_measure import StepMeasure, own_gradient
 from recorders.loop.trained_weights import TrainedWeights, named_weights
 from recorders.loop.wrappers import Optimizers, forget_compiled, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
+from recorders.measure.indicators import count_active
 from recorders.measure.own_indicators import Indicator, asked_indicators
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
@@ -89,7 +89,7 @@ class Recorder:
 
     def __new__(cls, *_: Any, **__: Any) -> Recorder:
         """In a process group only the first rank records: the same script runs on all."""
-        silent = cls is Recorder and is_available() and is_initialized() and get_rank() > 0
+        silent = cls is Recorder and not is_first_rank()
         return super().__new__(_SilentRecorder if silent else cls)
 
     def __init__(
@@ -123,14 +123,11 @@ class Recorder:
         self._reserved = reserved_names(described) | further
         network, optimizers = unwrapped_model(model), unwrapped_optimizers(optimizer)
         self._weights = TrainedWeights(network, optimizers)
+        check_sharded(network, masks=masks, probe=probe, indicators=asked.variables)
         self._probe = LoopProbe(network, probe)
         self._masks = MaskSource(network, self._weights.parameters, masks)
         self._masks.refresh(thorough=False)
-        self._measure = StepMeasure(self._weights, self._masks, asked)
-        self._by_hand = not optimizers
-        self._needs_steps = asked.updates
-        if self._by_hand:
-            self._check_by_hand()
+        meet(network)
         forget_compiled()
         self._activations = Activations(network)
         parameters = self._weights.parameters
@@ -152,14 +149,14 @@ class Recorder:
                 device=next(iter(parameters.values())).device,
                 exist=exist,
                 steps_done=steps_done or 0,
-                digest=weights_digest(p for _, p in sorted(named_weights(network).items())),
+                digest=_digest(network),
             )
         except BaseException:
             self._activations.close()
             raise
         self._recording.sources = self._masks.sources, self._activations.sources
         self._take_masks()
-        self._steps = OptimizerSteps(list(self._weights.columns), self._before_update, self._after_update, self._adopt)
+        self._steps = MeasuredSteps(self._weights, self._masks, asked, begin=self._begin_step, take=self._take_step)
         self._unclosed = weakref.finalize(self, self._recording.abandon)
         self._unclosed.atexit = False  # the recording sees to that, while writing still works
 
@@ -208,21 +205,9 @@ class Recorder:
         """
         if self._recording.closed:
             raise InputError("the Recorder is closed: make a new one to record further steps")
-        if not self._by_hand and self.step:
+        if not self._steps.by_hand and self.step:
             raise InputError("the optimizer's steps are recorded already: pass optimizer=[] to use recorder.observe()")
-        self._check_by_hand()
-        self._by_hand = True
-        parameters = self._weights.parameters
-        with torch.no_grad():
-            self._make_room()
-            self._note_masks(thorough=self._recording.monitor.due)
-            own = {name: own_gradient(p) for name, p in parameters.items()}
-            chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
-            self._observe(self._measure.whole(*chosen, self._recording.monitor.active))
-
-    def _check_by_hand(self) -> None:
-        if self._needs_steps:
-            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
+        self._steps.observe(weights, gradients)
 
     def flush(self) -> None:
         """Write all records taken so far, and wait for it: call it before saving a checkpoint to resume from.
@@ -280,64 +265,25 @@ class Recorder:
         self._note_masks(thorough=True, ended=True)
         self._recording.end(status, reason)
 
-    def _adopt(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Follow an optimizer that appears while training, if it updates this network."""
-        if self._by_hand or not self._weights.concerned(optimizer):
-            return False
-        for replaced in self._weights.take_over(optimizer):
-            self._steps.drop(replaced)
-            self._measure.forget(replaced)
-        return optimizer in self._weights.columns
-
-    def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
+    def _begin_step(self) -> torch.Tensor | None:
         if self._recording.closed:  # another Recorder took the run over
-            return
-        if self._by_hand:
-            raise InputError("recorder.observe() and optimizer.step() were both called: one of them makes the records")
-        # Fused optimizers unscale and skip inside their kernel: GradScaler leaves both facts on the optimizer.
-        overflow, scale = getattr(optimizer, "found_inf", None), getattr(optimizer, "grad_scale", None)
-        if overflow is not None and bool(overflow):
-            return
-        with torch.no_grad():
-            self._weights.note_groups(optimizer)
-            if self._measure.begins:
-                self._make_room()
-                self._note_masks(thorough=self._recording.monitor.due)
-            self._recording.monitor.log(self._rates())
-            values = self._measure.before(optimizer, scale, self._recording.monitor.active)
-            if values is not None:
-                self._observe(values)
-
-    def _after_update(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._recording.closed:
-            return
-        with torch.no_grad():
-            values = self._measure.after(optimizer)
-            if values is not None:
-                self._observe(values)
-
-    def _observe(self, values: torch.Tensor) -> None:
-        monitor = self._recording.monitor
-        monitor.unmeasured = self._measure.unmeasured
-        monitor.activations(self._activations.take(values).unsqueeze(0))
-        if monitor.observed(values):
-            self._activations.warn()
-            self._probe.relax()
-
-    def _rates(self) -> dict[str, torch.Tensor | float]:
-        """Learning rate of every parameter group: the first is ``learning_rate``, then ``learning_rate_1`` and on."""
-        groups = [group for optimizer in self._weights.columns for group in optimizer.param_groups]
-        rates = {}
-        for k, group in enumerate(groups):
-            rate = group.get("lr")
-            rates[f"learning_rate_{k}" if k else "learning_rate"] = torch.nan if rate is None else rate
-        return rates
-
-    def _make_room(self) -> None:
+            return None
         if self._recording.is_full:
             self._recording.roll_over()
             self._probe.forget()
             self._take_masks()
+        self._note_masks(thorough=self._recording.monitor.due)
+        return self._recording.monitor.active
+
+    def _take_step(self, values: torch.Tensor) -> None:
+        monitor = self._recording.monitor
+        if not self._steps.by_hand:
+            monitor.log(self._weights.rates())
+        monitor.unmeasured = self._steps.unmeasured
+        monitor.activations(self._activations.take(values).unsqueeze(0))
+        if monitor.observed(values):
+            self._activations.warn()
+            self._probe.relax()
 
     def _note_masks(self, *, thorough: bool, ended: bool = False) -> None:
         before = self._masks.current
@@ -354,36 +300,55 @@ class Recorder:
 
 
 class _SilentRecorder(Recorder):
-    """Takes the place of a Recorder on all ranks but the first: it measures and writes nothing."""
+    """Takes the place of a Recorder on all ranks but the first: it writes nothing.
+
+    It measures only where parameters are spread over ranks: then each adds its share.
+    """
 
     step, name = 0, ""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Hold nothing."""
+    def __init__(
+        self, _: Any, model: nn.Module, optimizer: Optimizers, *, masks: MaskArgument = None, **others: Any
+    ) -> None:
+        """Hold nothing, or what is needed to measure its share."""
+        network = unwrapped_model(model)
+        self._share: MeasuredSteps | None = None
+        if is_sharded(network):
+            weights = TrainedWeights(network, unwrapped_optimizers(optimizer))
+            refused = {name: others.get(name) for name in ("probe", "indicators")}
+            check_sharded(network, masks=masks, **refused)
+            self._masks = MaskSource(network, weights.parameters, masks)
+            self._masks.refresh(thorough=False)
+            meet(network)
+            _digest(network)
+            self._share = MeasuredSteps(
+                weights, self._masks, asked_indicators(()), begin=self._begin_step, take=lambda _: None
+            )
 
     def log(self, **scalars: torch.Tensor | float) -> None:
         """Drop it."""
 
     def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
-        """Drop it."""
+        """Measure this rank's share, or nothing."""
+        if self._share is not None:
+            self._share.observe(weights, gradients)
 
     def flush(self) -> None:
         """Have nothing to write."""
 
     def close(self, failure: str = "") -> None:
-        """Have nothing to end."""
+        """Measure no more."""
+        if self._share is not None:
+            self._share.close()
 
     def __exit__(self, *_: object) -> None:
-        """Have nothing to end."""
+        self.close()
+
+    def _begin_step(self) -> torch.Tensor | None:
+        self._masks.refresh(thorough=False)
+        return count_active(self._masks.current, stacked=False)
 
 
-def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    """Take the tensors of a mapping in the order of the recorded weights."""
-    if given is None:
-        return list(own.values())
-    if missing := [name for name in own if name not in given]:
-        raise InputError(f"{what} lack {missing[0]!r}: give one tensor for each of {', '.join(own)}")
-    for name in given:
-        if name not in own:
-            raise unknown_name("recorded weight", name, own)
-    return [given[name].detach() for name in own]
+def _digest(network: nn.Module) -> str:
+    """Digest of the weights by name, the same before and after they are pruned."""
+    return weights_digest(whole(p) for _, p in sorted(named_weights(network).items()))

@@ -9,9 +9,10 @@ import torch
 
 from recorders.contract import MEASURED
 from recorders.loop.mask_source import MaskSource
+from recorders.loop.ranks import measure_together
 from recorders.loop.trained_weights import TrainedWeights
 from recorders.loop.update_norms import UpdateNorms
-from recorders.measure.indicators import Tensors, measure
+from recorders.measure.indicators import Tensors
 from recorders.measure.own_indicators import Asked
 
 Optimizer = torch.optim.Optimizer
@@ -154,7 +155,7 @@ class StepMeasure:
         active: torch.Tensor,
     ) -> torch.Tensor:
         masks = [self._masks.current[i] for i in columns]
-        values = measure(weights, gradients, masks, active[:, columns], stacked=False)
+        values = measure_together(weights, gradients, masks, active[:, columns])
         if not self._asked.variables:
             return values
         names = list(self._weights.parameters)

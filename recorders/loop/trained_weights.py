@@ -103,6 +103,15 @@ class TrainedWeights:
             del self.columns[optimizer], self._sizes[optimizer]
         return replaced
 
+    def rates(self) -> dict[str, torch.Tensor | float]:
+        """Learning rate of every parameter group: the first is ``learning_rate``, then ``learning_rate_1`` and on."""
+        groups = [group for optimizer in self.columns for group in optimizer.param_groups]
+        rates = {}
+        for k, group in enumerate(groups):
+            rate = group.get("lr")
+            rates[f"learning_rate_{k}" if k else "learning_rate"] = torch.nan if rate is None else rate
+        return rates
+
     def note_groups(self, optimizer: Optimizer) -> None:
         """See whether an optimizer got further parameters (layers that were unfrozen, groups that were added)."""
         if _group_sizes(optimizer) != self._sizes[optimizer]:
@@ -160,8 +169,6 @@ def _check_initialised(model: nn.Module) -> None:
         raise InputError(
             f"the model has lazy layers ({_listed(lazy)}): run a batch through it before making optimizer and Recorder"
         )
-    if any(hasattr(p, "full_tensor") for p in model.parameters()):
-        raise InputError("the model's parameters are sharded (DTensor, FSDP2): only whole ones can be recorded")
 
 
 def _without(weights: Mapping[str, torch.Tensor], optimizers: Sequence[Optimizer]) -> list[str]:

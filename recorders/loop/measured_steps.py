@@ -1,0 +1,125 @@
+"""Measures every step that some optimizers make together, whichever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from recorders.contract import InputError, unknown_name
+from recorders.loop.mask_source import MaskSource
+from recorders.loop.optimizer_steps import OptimizerSteps
+from recorders.loop.step_measure import StepMeasure, own_gradient
+from recorders.loop.trained_weights import TrainedWeights
+from recorders.measure.own_indicators import Asked
+
+Optimizer = torch.optim.Optimizer
+Tensors = Mapping[str, torch.Tensor]
+
+
+class MeasuredSteps:
+    """The steps of a network, measured just before its updates; it keeps no values itself.
+
+    Parameters
+    ----------
+    weights : TrainedWeights
+        What is measured, and which optimizer updates it.
+    masks : MaskSource
+        Masks in force.
+    asked : Asked
+        What is measured beside the usual indicators.
+    begin : callable
+        Called when a step begins; returns the active weights, shape (1, parameter), or None to leave the step out.
+    take : callable
+        Called with what was measured of a whole step, float64, shape (indicator, 1, parameter).
+    """
+
+    def __init__(
+        self,
+        weights: TrainedWeights,
+        masks: MaskSource,
+        asked: Asked,
+        *,
+        begin: Callable[[], torch.Tensor | None],
+        take: Callable[[torch.Tensor], None],
+    ) -> None:
+        self._weights, self._begin, self._take = weights, begin, take
+        self._measure = StepMeasure(weights, masks, asked)
+        self._active: torch.Tensor | None = None
+        self._needs_optimizers = asked.updates
+        self.by_hand = not weights.columns
+        if self.by_hand:
+            self._check_by_hand()
+        self._steps = OptimizerSteps(list(weights.columns), self._before_update, self._after_update, self._adopt)
+
+    @property
+    def unmeasured(self) -> set[int]:
+        """Positions of weights whose NaN is no sign of divergence."""
+        return self._measure.unmeasured
+
+    def observe(self, weights: Tensors | None, gradients: Tensors | None) -> None:
+        """Measure a step of tensors that are given by name; the network's own by default."""
+        self._check_by_hand()
+        self.by_hand = True
+        parameters = self._weights.parameters
+        with torch.no_grad():
+            active = self._begin()
+            if active is None:
+                return
+            own = {name: own_gradient(p) for name, p in parameters.items()}
+            chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
+            self._take(self._measure.whole(*chosen, active))
+
+    def close(self) -> None:
+        """Follow no optimizer any more."""
+        self._steps.close()
+
+    def _check_by_hand(self) -> None:
+        if self._needs_optimizers:
+            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
+
+    def _adopt(self, optimizer: Optimizer) -> bool:
+        """Follow an optimizer that appears while training, if it updates this network."""
+        if self.by_hand or not self._weights.concerned(optimizer):
+            return False
+        for replaced in self._weights.take_over(optimizer):
+            self._steps.drop(replaced)
+            self._measure.forget(replaced)
+        return optimizer in self._weights.columns
+
+    def _before_update(self, optimizer: Optimizer) -> None:
+        if self.by_hand:
+            raise InputError("recorder.observe() and optimizer.step() were both called: one of them makes the records")
+        # Fused optimizers unscale and skip inside their kernel: GradScaler leaves both facts on the optimizer.
+        overflow, scale = getattr(optimizer, "found_inf", None), getattr(optimizer, "grad_scale", None)
+        if overflow is not None and bool(overflow):
+            return
+        with torch.no_grad():
+            self._weights.note_groups(optimizer)
+            if self._measure.begins:
+                self._active = self._begin()
+            if self._active is None:
+                return
+            values = self._measure.before(optimizer, scale, self._active)
+            if values is not None:
+                self._take(values)
+
+    def _after_update(self, optimizer: Optimizer) -> None:
+        if self._active is None:
+            return
+        with torch.no_grad():
+            values = self._measure.after(optimizer)
+            if values is not None:
+                self._take(values)
+
+
+def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Take the tensors of a mapping in the order of the recorded weights."""
+    if given is None:
+        return list(own.values())
+    if missing := [name for name in own if name not in given]:
+        raise InputError(f"{what} lack {missing[0]!r}: give one tensor for each of {', '.join(own)}")
+    for name in given:
+        if name not in own:
+            raise unknown_name("recorded weight", name, own)
+    return [given[name].detach() for name in own]
