@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from burden_analysis.results.words import number, span
+from burden_analysis.results.words import level, span
 from reports.drawing.style import GREY
+from reports.drawing.ticks import TickNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def schedule(ax: Axes, frame: pd.DataFrame | None) -> None:
     """Draw the pruning schedule as a grey step line."""
     ax.set_ylim(0.0, 1.0)
     ax.yaxis.set_major_locator(FixedLocator([0.0, 1.0]))
-    ax.yaxis.set_major_formatter(number_formatter())
+    ax.yaxis.set_major_formatter(TickNumbers())
     ax.tick_params(axis="x", length=0.0)
     if frame is not None:
         ax.plot(frame["step"], frame["value"], color=GREY, linewidth=0.8, drawstyle="steps-post")
@@ -45,18 +46,13 @@ def title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns:
     second = f"n = {span(count for count in n.values() if count)}"
     if absent and len(absent) < len(order):
         second += f"; no {', '.join(absent)}"
-    return f"sparsity {number(sparsity)}\n{fill(second, 120 // columns)}"
+    return f"sparsity {level(sparsity)}\n{fill(second, 120 // columns)}"
 
 
 def number_ticks(axis: Axis, most: int) -> None:
-    """Give an axis up to so many intervals between ticks, printed as `number` does."""
+    """Give an axis up to so many intervals between ticks, printed as `TickNumbers` does."""
     axis.set_major_locator(MaxNLocator(most))
-    axis.set_major_formatter(number_formatter())
-
-
-def number_formatter() -> FuncFormatter:
-    """Print ticks as `number` does."""
-    return FuncFormatter(lambda value, _: number(round(value, 9)))
+    axis.set_major_formatter(TickNumbers())
 
 
 def note(ax: Axes, text: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis import burden_decomposition
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.arrangement.runs import complete_runs
 from burden_analysis.definitions import ORDER
 from burden_analysis.indicators.burden_curves import load_curves, probed_counts, share_curves, term_curves
@@ -71,6 +72,7 @@ def burden_figure(
         The study was not probed, or none of the strategies in it has mask updates; unknown names; more sparsities
         than columns fit; two runs of the same strategy, sparsity and seed.
     """
+    dataset = with_levels(dataset)
     require_updates(dataset)
     known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str)))
     order = [name for name in dict.fromkeys(order) if name in known] or known
