@@ -167,7 +167,8 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
 
 def heading(name: str) -> str:
     """Turn a column name into words: ``p_adjusted`` → ``adjusted p``."""
-    return _WORDS.get(name, name.replace("_", " "))
+    # What is no identifier holds the value of a setting, which stays as it is.
+    return _WORDS.get(name, name.replace("_", " ") if name.isidentifier() else name)
 
 
 def cells(table: pd.DataFrame) -> list[list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from burden_analysis.results.words import level, span
+from reports.drawing.names import short_names
 from reports.drawing.style import GREY
 from reports.drawing.ticks import TickNumbers
 
@@ -42,7 +43,7 @@ def set_step_axis(ax: Axes, data: pd.DataFrame, columns: int) -> None:
 def title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns: int) -> str:
     """Head a column: its sparsity, n, and strategies without a run."""
     n = {name: int(seeds.get((sparsity, name), 0)) for name in order}
-    absent = [name for name in order if not n[name]]
+    absent = [short for name, short in short_names(order).items() if not n[name]]
     second = f"n = {span(count for count in n.values() if count)}"
     if absent and len(absent) < len(order):
         second += f"; no {', '.join(absent)}"

@@ -17,6 +17,7 @@ from burden_analysis.indicators.curves import CELL, schedule_curves
 from burden_analysis.indicators.mask_updates import probed, require_updates, static_strategies
 from burden_analysis.results.words import listing
 from recorders.contract import LOADS, InputError, unknown_name, variable
+from reports.drawing.names import short_name
 from reports.figures.base import Figure, check_columns, check_one_run_each, drawn_order, in_panels, pages
 from reports.figures.burden.panels import draw_burden
 from reports.figures.burden.words import caption, description
@@ -150,4 +151,4 @@ def _unit(load: str, layer: str) -> str:
     known = variable(load)
     assert known is not None
     words = {"load_weight_norm": "input weight norm", "load_inputs": "active inputs"}.get(load, "mean |activation|")
-    return f"{words} of a unit\n(layer {layer})"
+    return f"{words} of a unit\n(layer {short_name(layer)})"

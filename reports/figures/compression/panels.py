@@ -14,6 +14,7 @@ from burden_analysis.results.words import level, span
 from reports.drawing.axes import number_ticks
 from reports.drawing.canvas import finish
 from reports.drawing.labels import End, label_ends
+from reports.drawing.names import short_name
 from reports.drawing.style import DOUBLE, GREY, LOOKS, SINGLE, inches, readable, style
 from reports.drawing.ticks import TickNumbers
 from reports.figures.base import SUMMARY_SEEDS
@@ -64,8 +65,8 @@ def draw_compression(data: pd.DataFrame) -> Figure:
                 here = cells[(cells["row"] == row) & (cells["column"] == column)]
                 _map(grid[i, j], here, cells, limit)
                 if i == 0:
-                    grid[i, j].set_title(column, fontsize=5.5, linespacing=1.15)
-            grid[i, 0].set_ylabel(f"{fill(row, _LABEL)}\nsparsity".strip(), linespacing=1.3)
+                    grid[i, j].set_title(_short(column), fontsize=5.5, linespacing=1.15)
+            grid[i, 0].set_ylabel(f"{fill(_short(row), _LABEL)}\nsparsity".strip(), linespacing=1.3)
         upper.supxlabel("compression ratio", fontsize=6.0)
         bar = upper.colorbar(grid[0, 0].collections[0], ax=grid, extend="both", pad=0.01, aspect=30)
         bar.set_label("accuracy less that at\ncompression 0 (points)", fontsize=6.0)
@@ -76,6 +77,11 @@ def draw_compression(data: pd.DataFrame) -> Figure:
         for letter, part in (("a", upper), ("b", lower)):
             part.text(0.004, 0.995, letter, fontsize=7.0, fontweight="bold", va="top", ha="left")
     return figure
+
+
+def _short(settings: str) -> str:
+    """Shorten each of the settings that a panel is named by."""
+    return "\n".join(map(short_name, settings.split("\n")))
 
 
 def _map(ax: Axes, here: pd.DataFrame, cells: pd.DataFrame, limit: float) -> None:
