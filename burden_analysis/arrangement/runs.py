@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from burden_analysis.arrangement.levels import with_levels
 from recorders.contract import InputError, Status, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
-
-_SPARSITY_DIGITS = 9  # 0.7 from YAML and 0.7 from arithmetic are one sparsity
 
 
 def check_strategies(dataset: xr.Dataset, asked: Sequence[str]) -> None:
@@ -28,7 +27,8 @@ def check_strategies(dataset: xr.Dataset, asked: Sequence[str]) -> None:
 
 
 def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Dataset, tuple[str, ...]]:
-    """Keep the runs of some strategies that completed."""
+    """Keep the runs of some strategies that completed, each at its level."""
+    dataset = with_levels(dataset)
     ours = np.isin(dataset["strategy"].to_numpy(), list(strategies))
     complete = dataset["status"].to_numpy() == Status.COMPLETE.value
     excluded = [
@@ -44,11 +44,10 @@ def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Da
 
 
 def run_table(dataset: xr.Dataset, paired_by: str = "seed") -> pd.DataFrame:
-    """Tabulate the coordinates of runs."""
-    settings = {str(k): v.to_numpy() for k, v in dataset.coords.items() if v.dims == ("run",)}
+    """Tabulate the coordinates of runs, each at its level."""
+    settings = {str(k): v.to_numpy() for k, v in with_levels(dataset).coords.items() if v.dims == ("run",)}
     if paired_by not in settings:
         raise unknown_name("coordinate of runs", paired_by, settings)
-    settings["sparsity"] = np.round(settings["sparsity"], _SPARSITY_DIGITS)
     return pd.DataFrame(settings)
 
 

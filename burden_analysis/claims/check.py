@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from burden_analysis.arrangement.runs import run_table
 from burden_analysis.claims.late_growth import late_growth
 from burden_analysis.claims.robustness import robustness
 from burden_analysis.comparison.compare import compare_strategies
@@ -160,7 +161,7 @@ def _order(study: xr.Dataset, alpha: float) -> Found:
 def _shares_lowest(study: xr.Dataset) -> dict[str, dict[str, float]]:
     """Share of training with iterative below each other strategy, by sparsity; C1 says "at most of the time"."""
     shares: dict[str, dict[str, float]] = {}
-    for sparsity in np.unique(np.round(study["sparsity"].to_numpy(), 9)):
+    for sparsity in np.unique(run_table(study)["sparsity"]):
         for other in ORDER[1:]:
             try:
                 found = separation(study, GRADIENT_MAGNITUDES[0], ORDER[0], other, sparsity=float(sparsity))

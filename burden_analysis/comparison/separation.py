@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from burden_analysis.arrangement.levels import at_level, with_levels
 from burden_analysis.arrangement.runs import check_strategies, check_unique, complete_runs, run_table
 from burden_analysis.indicators.series import record_series, recorded
 from burden_analysis.statistics.estimates.band import BAND_FROM, Band, simultaneous_band
@@ -70,6 +71,7 @@ def separation(
     if not 0 < level < 1:
         raise InputError(f"level {level} is no coverage: choose one in (0, 1), usually 0.95")
     check_strategies(dataset, [first, second])
+    dataset = with_levels(dataset)
     sparsity = _only_sparsity(dataset, first, second) if sparsity is None else sparsity
     kept, excluded = complete_runs(_at_sparsity(dataset, sparsity), [first, second])
     mine, theirs, unpaired = _pairs(kept, first, second)
@@ -97,7 +99,7 @@ def separation(
             "indicator": indicator,
             "first": first,
             "second": second,
-            "sparsity": sparsity,
+            "sparsity": float(kept["sparsity"].to_numpy()[0]),
             "n": len(differences),
             "method": band.method,
             "test": tested.method,
@@ -118,7 +120,7 @@ def _only_sparsity(dataset: xr.Dataset, first: str, second: str) -> float:
 
 
 def _at_sparsity(dataset: xr.Dataset, sparsity: float) -> xr.Dataset:
-    here = np.isclose(dataset["sparsity"].to_numpy(), sparsity, rtol=0, atol=1e-9)
+    here = at_level(dataset["sparsity"], sparsity)
     if not here.any():
         known = ", ".join(f"{s:g}" for s in np.unique(dataset["sparsity"].to_numpy()))
         raise InputError(f"no run has sparsity {sparsity:g}: choose from {known}")

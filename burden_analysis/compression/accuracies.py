@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.indicators.series import recorded
 from recorders.contract import InputError, Status
 
@@ -48,6 +49,7 @@ def accuracy_table(dataset: xr.Dataset) -> pd.DataFrame:
     if "compression" not in dataset.coords or dataset["compression"].dims != ("run",):
         known = ", ".join(_on_run(dataset))
         raise InputError(f"the study has no coordinate 'compression' on its runs (there are {known})")
+    dataset = with_levels(dataset)
     pruned = dataset.isel(run=np.flatnonzero(dataset["strategy"].to_numpy() != _REFERENCE))
     if not pruned.sizes["run"]:
         raise InputError(f"every run of the study is {_REFERENCE}: record a strategy that prunes")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from burden_analysis.arrangement.levels import LEVELLED, levels
 from recorders.contract import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 VALUES = ("compression", "sparsity", "accuracy")
 SEED = "seed"
 STATUS = "status"
-_DIGITS = 9  # 0.7 from YAML and 0.7 from arithmetic are one sparsity; accuracies that agree this far are tied
+_DIGITS = 9  # accuracies that agree this far are tied
 _UNSTABLE = 10.0  # times the median block's variance within cells
 _SEEDS = 3  # two seeds give no interval: below this the block is the unit
 _NAMED = 3
@@ -155,11 +156,11 @@ def checked_rows(table: pd.DataFrame, blocks: Sequence[str]) -> pd.DataFrame:
         numbers = pd.to_numeric(rows[name], errors="coerce")
         if (lost := numbers.isna() & rows[name].notna()).any():
             raise InputError(f"{name} {rows[name][lost].iloc[0]!r} is no number")
-        rows[name] = numbers.astype(float).round(_DIGITS)
+        rows[name] = levels(numbers) if name in LEVELLED else numbers.astype(float).round(_DIGITS)
     keys = [name for name in rows if name not in ("accuracy", STATUS)]
     if (unknown := rows[keys].isna().any()).any():
         raise InputError(f"{', '.join(unknown.index[unknown])} is missing in some rows: every row needs its value")
-    for name in ("compression", "sparsity"):
+    for name in LEVELLED:
         if not rows[name].between(0, 1).all():
             raise InputError(f"{name} runs from {rows[name].min():g} to {rows[name].max():g}: it is a share, 0 to 1")
     used = rows["accuracy"][np.isfinite(rows["accuracy"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -42,6 +43,8 @@ _LATEX = {
 _LATEX_NUMBERS = {MISSING: "{--}", "∞": "{$\\infty$}", "−∞": "{$-\\infty$}"}
 
 
+_DIGITS, _LEVEL_DIGITS = 3, 6
+_LEVELS = ("sparsity", "compression", "ratio")  # columns of levels, which more digits tell apart
 _NAMES = {"family": Family, "test": Test, "outcome": Outcome}
 
 
@@ -80,7 +83,9 @@ class Printed:
         return to_json(self.to_dict())
 
     def _repr_html_(self) -> str:
-        table = in_words(self.table).to_html(index=False, na_rep="", float_format="{:.3g}".format)
+        told = in_words(self.table)
+        told = told.assign(**{name: told[name].map("{:.6g}".format, "ignore") for name in _LEVELS if name in told})
+        table = told.to_html(index=False, na_rep="", float_format="{:.3g}".format)
         return f"<p>{html.escape(self.verdict)}</p>\n{table}"
 
 
@@ -121,8 +126,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     """
     table = in_words(table)
     rule = ["---:" if pd.api.types.is_numeric_dtype(table[name]) else ":---" for name in table.columns]
-    rows = ([cell(value) for value in row] for row in table.itertuples(index=False))
-    lines = [[heading(str(name)) for name in table.columns], rule, *rows]
+    lines = [[heading(str(name)) for name in table.columns], rule, *cells(table)]
     return "".join("| " + " | ".join(_one_line(value) for value in line) + " |\n" for line in lines)
 
 
@@ -145,7 +149,7 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
     printed = pd.DataFrame(
         {
-            escaped(heading(str(name))): table[name].map(_braced if number else escaped)
+            escaped(heading(str(name))): table[name].map(partial(_braced, digits=_digits(name)) if number else escaped)
             for name, number in zip(table.columns, numeric, strict=True)
         },
         dtype=object,
@@ -163,18 +167,26 @@ def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | No
 
 def heading(name: str) -> str:
     """Turn a column name into words: ``p_adjusted`` → ``adjusted p``."""
-    return _WORDS.get(name, name.replace("_", " "))
+    # What is no identifier holds the value of a setting, which stays as it is.
+    return _WORDS.get(name, name.replace("_", " ") if name.isidentifier() else name)
 
 
-def cell(value: Any) -> str:
-    """Print one cell: numbers with three digits, lists joined, nothing as a dash."""
+def cells(table: pd.DataFrame) -> list[list[str]]:
+    """Print every cell of a table, row by row; levels with more digits than other numbers."""
+    digits = [_digits(name) for name in table.columns]
+    rows = table.itertuples(index=False)
+    return [[cell(value, most) for value, most in zip(row, digits, strict=True)] for row in rows]
+
+
+def cell(value: Any, digits: int = _DIGITS) -> str:
+    """Print one cell: numbers with so many digits, lists joined, nothing as a dash."""
     if isinstance(value, str):
         return value or MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(cell(item) for item in value) or MISSING
-    return MISSING if value is None or value is pd.NA else number(value)
+        return ", ".join(cell(item, digits) for item in value) or MISSING
+    return MISSING if value is None or value is pd.NA else number(value, digits)
 
 
 def _one_line(value: str) -> str:
@@ -183,12 +195,18 @@ def _one_line(value: str) -> str:
 
 def escaped(value: object) -> str:
     """Print one cell as LaTeX text."""
-    return "".join(_LATEX.get(mark, mark) for mark in cell(value))
+    text = "".join(_LATEX.get(mark, mark) for mark in " ".join(cell(value).split()))
+    # After the end of a row a bracket would begin an option, and a star would be part of the command.
+    return f"{{{text[0]}}}{text[1:]}" if text.startswith(("[", "*")) else text
 
 
-def _braced(value: float) -> str:
+def _digits(column: object) -> int:
+    return _LEVEL_DIGITS if column in _LEVELS else _DIGITS
+
+
+def _braced(value: float, digits: int) -> str:
     # siunitx parses what is not in braces, and only numbers can be parsed.
     text = cell(value)
     if text in _LATEX_NUMBERS:
         return _LATEX_NUMBERS[text]
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"

@@ -77,6 +77,11 @@ def number(value: Any, digits: int = 3) -> str:
     return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
+def level(value: Any) -> str:
+    """Print a sparsity or a compression ratio: 0.9995 and 0.9999 are different levels, and read differently."""
+    return number(value, 6)
+
+
 def span(values: Iterable[int]) -> str:
     """Print counts as one number when they agree, as a range when they do not."""
     counts = sorted(set(values))

@@ -16,6 +16,7 @@ import zarr
 from zarr.errors import GroupNotFoundError, MetadataValidationError, ZarrUserWarning
 from zarr.storage import ZipStore
 
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.study.joining import stitch, union
 from burden_analysis.study.recording import as_mapping, check_schema, read_recording
 from recorders.contract import SCHEMA_VERSION, InputError, Status, unknown_name
@@ -42,7 +43,8 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         Dimensions ``run``, ``record``, ``parameter``, ``layer``, ``update``; coordinates and variables as in
         `recorders.contract`, with ``recording`` added on ``run``. A run that went on in further recordings is one run.
         Several recordings are joined on the sorted union of
-        their committed steps (coordinate ``step`` on ``record``). Whatever a run has not committed is NaN; a recording
+        their committed steps (coordinate ``step`` on ``record``). Sparsities that are the same number to their user are
+        one (docs/store.md). Whatever a run has not committed is NaN; a recording
         without a single record adds its runs and no steps.
         ``attrs["recordings"]`` maps each recording to its ``config`` (settings by short names) and ``provenance``.
 
@@ -70,7 +72,7 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         "burden_schema": SCHEMA_VERSION,
         "recordings": {name: as_mapping(part) for name, part in parts.items()},
     }
-    return dataset
+    return with_levels(dataset)
 
 
 def missing_runs(dataset: xr.Dataset) -> pd.DataFrame:

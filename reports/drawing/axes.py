@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from burden_analysis.results.words import number, span
+from burden_analysis.results.words import level, span
+from reports.drawing.names import short_names
 from reports.drawing.style import GREY
+from reports.drawing.ticks import TickNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,7 @@ def schedule(ax: Axes, frame: pd.DataFrame | None) -> None:
     """Draw the pruning schedule as a grey step line."""
     ax.set_ylim(0.0, 1.0)
     ax.yaxis.set_major_locator(FixedLocator([0.0, 1.0]))
-    ax.yaxis.set_major_formatter(number_formatter())
+    ax.yaxis.set_major_formatter(TickNumbers())
     ax.tick_params(axis="x", length=0.0)
     if frame is not None:
         ax.plot(frame["step"], frame["value"], color=GREY, linewidth=0.8, drawstyle="steps-post")
@@ -41,22 +43,17 @@ def set_step_axis(ax: Axes, data: pd.DataFrame, columns: int) -> None:
 def title(sparsity: float, seeds: pd.Series[int], order: Sequence[str], columns: int) -> str:
     """Head a column: its sparsity, n, and strategies without a run."""
     n = {name: int(seeds.get((sparsity, name), 0)) for name in order}
-    absent = [name for name in order if not n[name]]
+    absent = [short for name, short in short_names(order).items() if not n[name]]
     second = f"n = {span(count for count in n.values() if count)}"
     if absent and len(absent) < len(order):
         second += f"; no {', '.join(absent)}"
-    return f"sparsity {number(sparsity)}\n{fill(second, 120 // columns)}"
+    return f"sparsity {level(sparsity)}\n{fill(second, 120 // columns)}"
 
 
 def number_ticks(axis: Axis, most: int) -> None:
-    """Give an axis up to so many intervals between ticks, printed as `number` does."""
+    """Give an axis up to so many intervals between ticks, printed as `TickNumbers` does."""
     axis.set_major_locator(MaxNLocator(most))
-    axis.set_major_formatter(number_formatter())
-
-
-def number_formatter() -> FuncFormatter:
-    """Print ticks as `number` does."""
-    return FuncFormatter(lambda value, _: number(round(value, 9)))
+    axis.set_major_formatter(TickNumbers())
 
 
 def note(ax: Axes, text: str) -> None:

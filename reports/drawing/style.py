@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -40,6 +41,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "burden-analysis",
+    "text.parse_math": False,  # names are drawn as they are written, dollar signs too
 }
 
 
@@ -107,7 +109,9 @@ def inches(mm: float) -> float:
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and save inside our settings, whatever matplotlibrc the user has."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # PNG and PDF show a box for such a letter; SVG, caption and tables have it.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
         yield

@@ -1,4 +1,4 @@
-"""Tick values for logarithmic axes of any range, printed without small exponents."""
+"""Tick values for logarithmic axes of any range; numbers on ticks of any axis, printed without small exponents."""
 
 from __future__ import annotations
 
@@ -7,16 +7,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, Formatter, MaxNLocator, NullLocator
 
 from burden_analysis.results.words import number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
 _STEPS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))  # densest first
 MOST = 6
 _SLACK = 1e-9  # powers of ten are not exact
+_FEWEST, _MOST_DIGITS = 3, 17
+_FAITHFUL = 1e-3  # of the distance between ticks: a label is not further than this from its tick
+
+
+class TickNumbers(Formatter):
+    """Prints ticks as `number` does, with as many digits as the ticks of the axis need to be told apart."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Print one tick."""
+        ticks = self.axis.get_majorticklocs().tolist() if isinstance(self.axis, Axis) else []
+        digits, decimals = tick_digits(ticks or [x])
+        return number(round(float(x), decimals) + 0.0, digits)
+
+
+def tick_digits(ticks: Sequence[float]) -> tuple[int, int]:
+    """Find how many digits print ticks faithfully, and how many decimals are more than noise of their arithmetic."""
+    step = float(min(np.diff(np.unique(ticks)), default=abs(ticks[0]) or 1.0))
+    decimals = 6 - math.floor(math.log10(step))
+    exact = [round(tick, decimals) for tick in ticks]
+
+    def faithful(digits: int) -> bool:
+        return all(abs(float(f"{tick:.{digits}g}") - tick) <= _FAITHFUL * step for tick in exact)
+
+    return next(filter(faithful, range(_FEWEST, _MOST_DIGITS)), _MOST_DIGITS), decimals
 
 
 def log_ticks(low: float, high: float, most: int = MOST) -> list[float]:
@@ -40,7 +67,7 @@ def set_log_axis(ax: Axes, low: float, high: float, most: int = MOST) -> None:
     ax.set_ylim(low, high)
     ax.yaxis.set_major_locator(FixedLocator(log_ticks(low, high, most)))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    ax.yaxis.set_major_formatter(TickNumbers())
 
 
 def _within(ticks: npt.NDArray[np.float64], low: float, high: float) -> list[float]:

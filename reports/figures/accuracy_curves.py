@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from burden_analysis.arrangement.runs import complete_runs
 from burden_analysis.indicators.accuracy import accuracy_curves as evaluated
-from burden_analysis.results.words import counted, listing, number, span
+from burden_analysis.results.words import counted, level, listing, span
 from recorders.contract import InputError
 from reports.drawing.axes import note, number_ticks
 from reports.drawing.canvas import canvas, finish
@@ -75,7 +75,7 @@ def accuracy_curves(dataset: xr.Dataset) -> AccuracyCurves:
     ):
         if len(levels := np.unique(data[name])) > most:
             raise InputError(
-                f"{len(levels)} {what} ({listing(map(number, levels))}) do not fit the {most} that one page can tell "
+                f"{len(levels)} {what} ({listing(map(level, levels))}) do not fit the {most} that one page can tell "
                 "apart: select some runs first, as dataset.isel(run=...)"
             )
     return AccuracyCurves(
@@ -95,7 +95,7 @@ def _draw(data: pd.DataFrame) -> MatplotlibFigure:
                 here = data[(data["length"] == length) & (data["sparsity"] == sparsity)]
                 _lines(ax, here, look)
                 n = here[here["quantity"] == "run"].groupby("ratio")["run"].nunique()
-                ax.set_title(f"sparsity {number(sparsity)}\nn = {span(map(int, n))}", linespacing=1.3)
+                ax.set_title(f"sparsity {level(sparsity)}\nn = {span(map(int, n))}", linespacing=1.3)
             last = data[(data["length"] == length) & (data["sparsity"] == sparsities[-1])]
             labels.append((row[-1], label_ends(row[-1], _ends(last, look))))
             row[0].set_ylabel("held-out accuracy (%)")
@@ -125,7 +125,7 @@ def _ends(here: pd.DataFrame, look: dict[Any, Look]) -> list[End]:
     ends = []
     for ratio, line in means.groupby("ratio"):
         last, drawn = line.iloc[-1], look[ratio]
-        ends.append(End(f"ratio {number(ratio)}", float(last["epoch"]), float(last["value"]), drawn.colour, drawn.ink))
+        ends.append(End(f"ratio {level(ratio)}", float(last["epoch"]), float(last["value"]), drawn.colour, drawn.ink))
     return ends
 
 
@@ -133,14 +133,14 @@ def _caption(data: pd.DataFrame, dataset: xr.Dataset) -> str:
     runs = data[data["quantity"] == "run"]
     n = runs.groupby(["length", "sparsity", "ratio"])["run"].nunique()
     lengths = np.unique(data["length"])
-    rows = f", one row per length of training ({listing(map(number, lengths))} epochs)" if len(lengths) > 1 else ""
+    rows = f", one row per length of training ({listing(map(level, lengths))} epochs)" if len(lengths) > 1 else ""
     bold = (
         f"bold lines: arithmetic mean over runs{'' if n.min() >= SUMMARY_SEEDS else ' where there are enough'}"
         if n.max() >= SUMMARY_SEEDS
         else f"fewer than {SUMMARY_SEEDS} runs per line: no mean is drawn"
     )
     return (
-        f"Held-out accuracy over training at compression {listing(map(number, np.unique(data['ratio'])))}, one column "
+        f"Held-out accuracy over training at compression {listing(map(level, np.unique(data['ratio'])))}, one column "
         f"per sparsity{rows}. Thin lines: single runs, all settings and seeds (n = {span(map(int, n))}); {bold}. No "
         "smoothing, no interval and no test in this figure. "
         f"{left_out(dataset, _strategies(dataset))}"
@@ -151,7 +151,7 @@ def _description(data: pd.DataFrame) -> str:
     means = data[data["quantity"] == "mean"]
     told = []
     for (length, sparsity), here in means.groupby(["length", "sparsity"]):
-        ends = listing(f"{_end(line):.2f} % at ratio {number(ratio)}" for ratio, line in here.groupby("ratio"))
+        ends = listing(f"{_end(line):.2f} % at ratio {level(ratio)}" for ratio, line in here.groupby("ratio"))
         told.append(f"{_where(length, sparsity)}: {ends}")
     return f"Line charts over epochs. Mean accuracy ends at: {'; '.join(told)}."
 
@@ -165,4 +165,4 @@ def _end(line: pd.DataFrame) -> float:
 
 
 def _where(length: Any, sparsity: Any) -> str:
-    return f"sparsity {number(sparsity)}, {counted(round(length), 'epoch')}"
+    return f"sparsity {level(sparsity)}, {counted(round(length), 'epoch')}"

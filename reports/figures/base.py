@@ -11,7 +11,7 @@ import pandas as pd
 
 from burden_analysis.definitions import ORDER
 from burden_analysis.indicators.curves import COLUMNS
-from burden_analysis.results.words import listing, number
+from burden_analysis.results.words import level, listing
 from recorders.contract import InputError, unknown_name
 from reports.drawing.style import style
 from reports.files import write_whole
@@ -130,7 +130,7 @@ def check_columns(sparsities: Sequence[float]) -> None:
     """Refuse more sparsities than columns fit a page."""
     if len(sparsities) > MOST_COLUMNS:
         raise InputError(
-            f"{len(sparsities)} sparsities ({listing(number(s) for s in sparsities)}) do not fit the "
+            f"{len(sparsities)} sparsities ({listing(level(s) for s in sparsities)}) do not fit the "
             f"{MOST_COLUMNS} columns of a page: select some, as dataset.isel(run=dataset.sparsity.isin([...]))"
         )
 

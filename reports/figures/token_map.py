@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from recorders.contract import InputError
+from reports.drawing.names import short_name
 from reports.drawing.style import DOUBLE, inches, style
 from reports.figures.base import Figure
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MOST_IMAGES = 10
 _GOLDEN = 0.618033988749895  # steps of this share of the colour circle keep neighbours in number apart in hue
 _FADED = 0.55
+_LABEL = 18  # characters that fit beside a row
 _TINT = 0.45
 
 
@@ -125,7 +127,7 @@ def _draw(pictures: npt.NDArray[np.float64], maps: Mapping[str, npt.NDArray[np.i
                 axes = figure.add_axes((left / wide, bottom / high, cell / wide, tall / high))
                 _plain(axes, picture) if groups is None else _tinted(axes, picture, groups[c], numbers)
                 if c == 0:
-                    axes.set_ylabel(label)
+                    axes.set_ylabel(short_name(label, _LABEL))
     return figure
 
 

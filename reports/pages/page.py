@@ -67,12 +67,16 @@ def tests_table(tests: pd.DataFrame, caption: str) -> Table:
 
 def inline(svg: str, name: str, title: str, description: str) -> str:
     """Make an SVG file fit to stand in HTML: no prolog, its own ids and styles, a title and a description."""
-    element = svg[svg.index("<svg") :]
-    element = re.sub(r'\bid="', f'id="{name}-', element)
-    element = re.sub(r'href="#', f'href="#{name}-', element)
-    element = element.replace("url(#", f"url(#{name}-")
+
+    def own(tag: re.Match[str]) -> str:
+        text = re.sub(r'\bid="', f'id="{name}-', tag[0])
+        text = re.sub(r'href="#', f'href="#{name}-', text)
+        return text.replace("url(#", f"url(#{name}-")
+
+    # In tags alone: between them stand names that users gave.
+    element = re.sub(r"<[^>]*>", own, svg[svg.index("<svg") :])
     # A bare `*` would style the whole page.
-    element = element.replace("*{", f"#{name} *{{")
+    element = re.sub(r"(<style[^>]*>)\*{", rf"\1#{name} *{{", element)
     root, rest = element.split(">", 1)
     return (
         f'{root} id="{name}" role="img" aria-labelledby="{name}-title {name}-description">'

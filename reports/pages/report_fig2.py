@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.indicators.mask_updates import probed
 from burden_analysis.results.words import capitalised, listing, number
 from reports.figures.burden.figure import burden_pages
@@ -62,6 +63,7 @@ def write_report(
     Path
         The HTML file.
     """
+    dataset = with_levels(dataset)
     shown = figure2_pages(dataset) if figures is None else list(figures)
     more = burden_pages(dataset) if burden is None else list(burden)
     table = burden_table(dataset)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.compression.relative_indicators import compression_indicators
 from burden_analysis.results.families import Family, of_family
 from burden_analysis.results.outcome import Outcome
-from burden_analysis.results.words import MISSING, counted, listing, number, span
+from burden_analysis.results.words import MISSING, counted, level, listing, number, span
 from recorders.contract import InputError
 from reports.figures.accuracy_curves import accuracy_curves
 from reports.figures.compression.figure import compression_figure
@@ -67,7 +68,7 @@ def write_tables_report(
     Path
         The HTML file.
     """
-    folder = Path(folder)
+    dataset, folder = with_levels(dataset), Path(folder)
     notes: list[str] = []
     figures = list(_figures(dataset, study, notes))
     tables = _accuracies(study, notes)
@@ -239,7 +240,7 @@ def _indicators(relative: pd.DataFrame) -> Table | None:
         "with 95 % t interval (none below 3 seeds). Mean over the last 20 % of records; compensation and burden: over "
         "all mask updates. Nothing is tested here"
     )
-    columns = ("indicator", "what it is", *(f"ratio {number(ratio)}" for ratio in ratios))
+    columns = ("indicator", "what it is", *(f"ratio {level(ratio)}" for ratio in ratios))
     return Table(caption, columns, rows, (False, False, *[True] * len(ratios)))
 
 

@@ -13,7 +13,7 @@ from burden_analysis.compression.accuracies import SETUP
 from burden_analysis.compression.means import accuracy_means, mean_gap
 from burden_analysis.results.families import Family, of_family
 from burden_analysis.results.printed import escaped, heading, to_csv, to_markdown
-from burden_analysis.results.words import MISSING, counted, listing, number, span
+from burden_analysis.results.words import MISSING, counted, level, listing, span
 from recorders.contract import InputError, unknown_name
 from reports.files import write_whole
 from reports.tables.table import SUFFIXES, Table, as_text
@@ -241,7 +241,7 @@ def _two_decimals(value: float) -> str:
 
 
 def _level(value: Hashable) -> str:
-    return number(value) if isinstance(value, (int, float)) else str(value)
+    return level(value) if isinstance(value, (int, float)) else str(value)
 
 
 def _latex_level(value: Hashable) -> str:

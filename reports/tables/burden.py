@@ -8,7 +8,7 @@ import numpy as np
 
 from burden_analysis.comparison.ratio_curves import LEVEL
 from burden_analysis.indicators.burden_means import TERMS, burden_means
-from burden_analysis.results.words import number
+from burden_analysis.results.words import level, number
 from burden_analysis.statistics.estimates.band import BAND_FROM
 from reports.tables.table import Table
 
@@ -23,7 +23,7 @@ def burden_table(dataset: xr.Dataset) -> Table | None:
     if means.empty:
         return None
     rows = tuple(
-        (str(strategy), number(sparsity), str(n), *cell.apply(_mean, axis=1))
+        (str(strategy), level(sparsity), str(n), *cell.apply(_mean, axis=1))
         for (strategy, sparsity, n), cell in means.groupby(["strategy", "sparsity", "n"])
     )
     return Table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burden_analysis.compression.merging import SIZES, merging_means
-from burden_analysis.results.words import MISSING, number
+from burden_analysis.results.words import MISSING, level, number
 from reports.tables.table import Table, heading
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _row(row: dict[Any, Any], settings: list[str]) -> tuple[str, ...]:
     fewest, most, speed = row["fewest"], row["most"], row["speed"]
     deviation = "" if np.isnan(row["speed_sd"]) else f" ± {row['speed_sd']:,.0f}"
     return (
-        *(number(row[name]) for name in settings),
+        *(level(row[name]) for name in settings),
         str(row["runs"]),
         number(fewest) if fewest == most else MISSING if np.isnan(fewest) else f"{number(fewest)}–{number(most)}",
         *(number(row[words]) for words in SIZES),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from burden_analysis.compression.accuracies import last_values
 from burden_analysis.indicators.accuracy import final_accuracies
-from burden_analysis.results.words import MISSING, counted, number
+from burden_analysis.results.words import MISSING, counted, level
 from recorders.contract import Status
 from reports.drawing.style import LOOKS
 from reports.tables.table import Table, as_text
@@ -68,6 +68,6 @@ def summary(runs: pd.DataFrame) -> str:
 
 def _crossed(runs: pd.DataFrame, row: str, column: str, caption: str, cells: Mapping[Hashable, str]) -> Table:
     levels = np.unique(runs[column])
-    rows = tuple((str(name), *(cells.get((name, level), MISSING) for level in levels)) for name in runs[row].unique())
-    columns = (row, *(f"{column} {number(level)}" for level in levels))
+    rows = tuple((str(name), *(cells.get((name, value), MISSING) for value in levels)) for name in runs[row].unique())
+    columns = (row, *(f"{column} {level(value)}" for value in levels))
     return Table(caption, columns, rows, (False, *(True for _ in levels)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from burden_analysis.results.printed import cell, heading, to_csv, to_latex, to_markdown
+from burden_analysis.results.printed import cell, cells, heading, to_csv, to_latex, to_markdown
 from recorders.contract import unknown_name
 from reports.files import write_whole
 
@@ -43,7 +43,7 @@ def as_text(frame: pd.DataFrame, caption: str) -> Table:
     return Table(
         caption=caption,
         columns=tuple(heading(str(name)) for name in frame.columns),
-        rows=tuple(tuple(cell(value) for value in row) for row in frame.itertuples(index=False)),
+        rows=tuple(map(tuple, cells(frame))),
         numeric=tuple(pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis import burden_decomposition
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.arrangement.runs import complete_runs
 from burden_analysis.definitions import ORDER
 from burden_analysis.indicators.burden_curves import load_curves, probed_counts, share_curves, term_curves
@@ -16,6 +17,7 @@ from burden_analysis.indicators.curves import CELL, schedule_curves
 from burden_analysis.indicators.mask_updates import probed, require_updates, static_strategies
 from burden_analysis.results.words import listing
 from recorders.contract import LOADS, InputError, unknown_name, variable
+from reports.drawing.names import short_name
 from reports.figures.base import Figure, check_columns, check_one_run_each, drawn_order, in_panels, pages
 from reports.figures.burden.panels import draw_burden
 from reports.figures.burden.words import caption, description
@@ -71,6 +73,7 @@ def burden_figure(
         The study was not probed, or none of the strategies in it has mask updates; unknown names; more sparsities
         than columns fit; two runs of the same strategy, sparsity and seed.
     """
+    dataset = with_levels(dataset)
     require_updates(dataset)
     known = list(dict.fromkeys(dataset["strategy"].to_numpy().astype(str)))
     order = [name for name in dict.fromkeys(order) if name in known] or known
@@ -148,4 +151,4 @@ def _unit(load: str, layer: str) -> str:
     known = variable(load)
     assert known is not None
     words = {"load_weight_norm": "input weight norm", "load_inputs": "active inputs"}.get(load, "mean |activation|")
-    return f"{words} of a unit\n(layer {layer})"
+    return f"{words} of a unit\n(layer {short_name(layer)})"

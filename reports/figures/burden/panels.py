@@ -13,6 +13,7 @@ from reports.drawing.axes import MOST_LABELLED, note, number_ticks, schedule, se
 from reports.drawing.canvas import canvas, finish, letter
 from reports.drawing.labels import End, label_ends
 from reports.drawing.lines import lines
+from reports.drawing.names import short_names
 from reports.drawing.style import GREY, Look, looks, style
 from reports.drawing.ticks import set_log_axis
 
@@ -120,7 +121,7 @@ def _loads(ax: Axes, groups: Groups, sparsity: float, name: str, look: Mapping[s
             lower["step"], lower["value"], upper["value"], color=look[name].colour, alpha=alpha, linewidth=0.0
         )
     lines(ax, found["quantile 0.5"], look, linewidth=0.9)
-    return [_end(found["quantile 0.5"], name, look[name])]
+    return [_end(found["quantile 0.5"], short_names(look)[name], look[name])]
 
 
 def _end(curve: pd.DataFrame, text: str, look: Look) -> End:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from burden_analysis.indicators.mask_updates import static_strategies
-from burden_analysis.results.words import capitalised, counted, listing, number, span
+from burden_analysis.results.words import capitalised, counted, level, listing, number, span
 from recorders.contract import variable
 from reports.figures.words import left_out
 
@@ -34,7 +34,7 @@ def caption(data: pd.DataFrame, dataset: xr.Dataset, seeds: pd.Series[int], fact
     moving = [name for name in facts["order"] if name not in static_strategies(dataset, facts["order"])]
     still = [name for name in facts["order"] if name not in moving]
     sentences = [
-        f"Burden of the mask updates of {strategy} at sparsity {listing(map(number, facts['sparsities']))}.",
+        f"Burden of the mask updates of {strategy} at sparsity {listing(map(level, facts['sparsities']))}.",
         f"Target: one-hot labels; outputs are softmax outputs on {_batch(dataset)}; squared norms are sums over "
         "outputs and means over samples.",
         "a, Squared error before (fit) and after (new fit) every probed mask update, and the squared change of the "
@@ -64,7 +64,7 @@ def description(data: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         curves = {name: curve.set_index("step")["value"] for name, curve in cell.groupby("indicator")}
         peak, covariance = curves["compensation"], curves["covariance"]
         sentences.append(
-            f"At sparsity {number(sparsity)} the error after an update goes from {number(curves['new_fit'].iloc[0])} "
+            f"At sparsity {level(sparsity)} the error after an update goes from {number(curves['new_fit'].iloc[0])} "
             f"to {number(curves['new_fit'].iloc[-1])}; compensation is largest at step {number(peak.idxmax())} "
             f"({number(peak.max())}) and ends at {number(peak.iloc[-1])}; covariance lies between "
             f"{number(covariance.min())} and {number(covariance.max())} and is negative at "
@@ -73,7 +73,7 @@ def description(data: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     for sparsity in facts["sparsities"]:
         last = [f"{name} {number(ends[sparsity, name])}" for name in facts["order"] if (sparsity, name) in ends.index]
         if last:
-            sentences.append(f"The median unit's load at sparsity {number(sparsity)} ends at: {', '.join(last)}.")
+            sentences.append(f"The median unit's load at sparsity {level(sparsity)} ends at: {', '.join(last)}.")
     return " ".join(sentences)
 
 

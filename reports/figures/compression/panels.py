@@ -10,11 +10,13 @@ import seaborn as sns
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from burden_analysis.results.words import number, span
-from reports.drawing.axes import number_formatter, number_ticks
+from burden_analysis.results.words import level, span
+from reports.drawing.axes import number_ticks
 from reports.drawing.canvas import finish
 from reports.drawing.labels import End, label_ends
+from reports.drawing.names import short_name
 from reports.drawing.style import DOUBLE, GREY, LOOKS, SINGLE, inches, readable, style
+from reports.drawing.ticks import TickNumbers
 from reports.figures.base import SUMMARY_SEEDS
 
 if TYPE_CHECKING:
@@ -63,18 +65,23 @@ def draw_compression(data: pd.DataFrame) -> Figure:
                 here = cells[(cells["row"] == row) & (cells["column"] == column)]
                 _map(grid[i, j], here, cells, limit)
                 if i == 0:
-                    grid[i, j].set_title(column, fontsize=5.5, linespacing=1.15)
-            grid[i, 0].set_ylabel(f"{fill(row, _LABEL)}\nsparsity".strip(), linespacing=1.3)
+                    grid[i, j].set_title(_short(column), fontsize=5.5, linespacing=1.15)
+            grid[i, 0].set_ylabel(f"{fill(_short(row), _LABEL)}\nsparsity".strip(), linespacing=1.3)
         upper.supxlabel("compression ratio", fontsize=6.0)
         bar = upper.colorbar(grid[0, 0].collections[0], ax=grid, extend="both", pad=0.01, aspect=30)
         bar.set_label("accuracy less that at\ncompression 0 (points)", fontsize=6.0)
-        bar.ax.yaxis.set_major_formatter(number_formatter())
+        bar.ax.yaxis.set_major_formatter(TickNumbers())
         bar.outline.set_linewidth(0.4)
         below = lower.subplots()
         finish(figure, [(below, label_ends(below, _means(below, means)))])
         for letter, part in (("a", upper), ("b", lower)):
             part.text(0.004, 0.995, letter, fontsize=7.0, fontweight="bold", va="top", ha="left")
     return figure
+
+
+def _short(settings: str) -> str:
+    """Shorten each of the settings that a panel is named by."""
+    return "\n".join(map(short_name, settings.split("\n")))
 
 
 def _map(ax: Axes, here: pd.DataFrame, cells: pd.DataFrame, limit: float) -> None:
@@ -92,7 +99,7 @@ def _map(ax: Axes, here: pd.DataFrame, cells: pd.DataFrame, limit: float) -> Non
     ax.spines[:].set(visible=True, linewidth=1.2 if unstable else 0.4, edgecolor="#000000" if unstable else GREY)
     for axis, levels in ((ax.xaxis, ratios), (ax.yaxis, sparsities)):
         few = np.arange(0, len(levels), 1 + (len(levels) - 1) // 5)
-        axis.set_ticks(few + 0.5, [number(level) for level in levels[few]])
+        axis.set_ticks(few + 0.5, [level(value) for value in levels[few]])
     ax.tick_params(length=0.0)
     ax.set(xlabel="", ylabel="")
 
@@ -116,7 +123,7 @@ def _means(ax: Axes, means: pd.DataFrame) -> list[End]:
         text = f"{scope.split()[0]}, n = {span(int(n) for n in rows['n'])}"
         ends.append(End(text, float(at[-1]), float(rows["mean"].iloc[-1]), colour, colour))
     ax.set_xlim(-0.5, len(ratios) - 0.5)
-    ax.set_xticks(range(len(ratios)), [number(ratio) for ratio in ratios])
+    ax.set_xticks(range(len(ratios)), [level(ratio) for ratio in ratios])
     number_ticks(ax.yaxis, 5)
     ax.set_xlabel("compression ratio")
     ax.set_ylabel("mean difference\n(points)")

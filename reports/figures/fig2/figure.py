@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.arrangement.runs import complete_runs
 from burden_analysis.comparison.ratio_curves import ratio_curves
 from burden_analysis.indicators.curves import schedule_curves, seed_curves
@@ -60,6 +61,7 @@ def figure2(
         None of the strategies is in the study, there are more sparsities than columns fit, an indicator is unknown, or
         two runs are of the same strategy, sparsity and seed.
     """
+    dataset = with_levels(dataset)
     order = drawn_order(dataset) if order is None else list(dict.fromkeys(order))
     known = np.unique(dataset["strategy"].to_numpy().astype(str))
     if not set(order) & set(known):

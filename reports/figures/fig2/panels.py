@@ -15,6 +15,7 @@ from reports.drawing.axes import MOST_LABELLED, note, number_ticks, schedule, se
 from reports.drawing.canvas import canvas, finish, letter
 from reports.drawing.labels import End, label_ends
 from reports.drawing.lines import lines
+from reports.drawing.names import short_name, short_names
 from reports.drawing.style import GREY, Look, looks, style
 from reports.drawing.ticks import set_log_axis
 from reports.figures.base import SUMMARY_SEEDS
@@ -34,6 +35,7 @@ Steps = npt.NDArray[np.float64]
 _HEIGHT = 140.0  # mm
 _SCHEDULE, _CURVES, _RATIO = 0.3, 2.0, 0.95  # relative heights
 _SEED, _FEW, _RATIO_LINE, _BOLD, _BAR = 0.35, 0.6, 0.9, 1.3, 1.8  # line widths in pt
+_LABEL = 30  # characters that fit beside a panel of curves
 _LANE = 0.075  # distance of the bars, in panel heights
 
 
@@ -155,7 +157,7 @@ def _stretches(step: Steps, inside: npt.NDArray[np.bool_]) -> tuple[Steps, Steps
 
 
 def _set_curve_axis(ax: Axes, data: pd.DataFrame, row: Row) -> None:
-    ax.set_ylabel(fill(capitalised(row.label), 30))
+    ax.set_ylabel(fill(short_name(capitalised(row.label), 3 * _LABEL), _LABEL))
     values = data.loc[data["quantity"] == "seed", "value"].to_numpy(float)
     values = values[np.isfinite(values) & ((values > 0) | (not row.log))]
     if not values.size:
@@ -170,7 +172,7 @@ def _set_curve_axis(ax: Axes, data: pd.DataFrame, row: Row) -> None:
 
 
 def _set_ratio_axis(ax: Axes, data: pd.DataFrame, cells: Cells) -> None:
-    ax.set_ylabel(f"ratio to\n{next(iter(cells.look))}")
+    ax.set_ylabel(f"ratio to\n{fill(short_names(cells.look)[next(iter(cells.look))], _LABEL // 2)}")
     logs = {q: np.log(g["value"].to_numpy(float)) for q, g in data.groupby("quantity") if q in ("ratio", "low", "high")}
     if "ratio" not in logs:
         ax.set_ylim(0.0, 2.0)
@@ -191,7 +193,7 @@ def _set_ratio_axis(ax: Axes, data: pd.DataFrame, cells: Cells) -> None:
 
 def _ends(curves: pd.DataFrame, look: dict[str, Look]) -> list[End]:
     return [
-        End(name, float(last["step"]), float(last["value"]), look[name].colour, look[name].ink)
-        for name in look
+        End(short, float(last["step"]), float(last["value"]), look[name].colour, look[name].ink)
+        for name, short in short_names(look).items()
         for _, last in curves[curves["strategy"] == name].tail(1).iterrows()
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burden_analysis.comparison.ratio_curves import LEVEL
-from burden_analysis.results.words import capitalised, listing, number, span
+from burden_analysis.results.words import capitalised, level, listing, number, span
 from burden_analysis.statistics.estimates.band import BAND_FROM
 from reports.figures.base import SUMMARY_SEEDS
 from reports.figures.words import left_out
@@ -52,7 +52,7 @@ class Row:
 
 def caption(data: pd.DataFrame, dataset: xr.Dataset, rows: Sequence[Row], order: Sequence[str]) -> str:
     """Write the caption: what is shown, n, centre, band, family and what was left out."""
-    sparsities = [number(s) for s in np.unique(dataset["sparsity"].to_numpy())]
+    sparsities = [level(s) for s in np.unique(dataset["sparsity"].to_numpy())]
     panels = "; ".join(f"{row.letter}, {row.indicator}{', log axis' if row.log else ''}" for row in rows)
     title = capitalised(listing(row.label for row in rows))
     sentences = [
@@ -82,7 +82,7 @@ def description(data: pd.DataFrame, rows: Sequence[Row], order: Sequence[str]) -
                         f"{strategy} {number(value)}" + (f" ({number(ratio)} times {order[0]})" if ratio else "")
                     )
             if ends:
-                sentences.append(f"{capitalised(row.label)} at sparsity {number(sparsity)} ends at: {', '.join(ends)}.")
+                sentences.append(f"{capitalised(row.label)} at sparsity {level(sparsity)} ends at: {', '.join(ends)}.")
     return " ".join(sentences)
 
 
