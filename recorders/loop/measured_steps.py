@@ -48,8 +48,6 @@ class MeasuredSteps:
         self._active: torch.Tensor | None = None
         self._needs_optimizers = asked.updates
         self.by_hand = not weights.columns
-        if self.by_hand:
-            self._check_by_hand()
         self._steps = OptimizerSteps(list(weights.columns), self._before_update, self._after_update, self._adopt)
 
     @property
@@ -59,7 +57,8 @@ class MeasuredSteps:
 
     def observe(self, weights: Tensors | None, gradients: Tensors | None) -> None:
         """Measure a step of tensors that are given by name; the network's own by default."""
-        self._check_by_hand()
+        if self._needs_optimizers:
+            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
         self.by_hand = True
         parameters = self._weights.parameters
         with torch.no_grad():
@@ -73,10 +72,6 @@ class MeasuredSteps:
     def close(self) -> None:
         """Follow no optimizer any more."""
         self._steps.close()
-
-    def _check_by_hand(self) -> None:
-        if self._needs_optimizers:
-            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
 
     def _adopt(self, optimizer: Optimizer) -> bool:
         """Follow an optimizer that appears while training, if it updates this network."""

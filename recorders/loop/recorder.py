@@ -122,6 +122,8 @@ class Recorder:
             raise InputError(f"{min(clash)!r} is an indicator and a setting of the run: rename one of them")
         self._reserved = reserved_names(described) | further
         network, optimizers = unwrapped_model(model), unwrapped_optimizers(optimizer)
+        if asked.updates and not optimizers:
+            raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
         self._weights = TrainedWeights(network, optimizers)
         check_sharded(network, masks=masks, probe=probe, indicators=asked.variables)
         self._probe = LoopProbe(network, probe)

@@ -72,7 +72,7 @@ class Monitor:
         self._writer = writer
         rescaling = magnitudes(sizes)
         self._counted = [i for i, name in enumerate(sizes) if name not in rescaling]
-        self._total = sum(size for name, size in sizes.items() if name not in rescaling)
+        self._total = sum(size for name, size in sizes.items() if name not in rescaling) or np.nan
         self._interval, self._stacked, self._runs = interval, stacked, runs
         self._parameters, self._layers = len(sizes), layers
         shape = (len(names), runs, len(sizes))
