@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from burden_analysis import open_study
+from burden_analysis import open_study, series
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,3 +143,10 @@ def test_a_loop_that_makes_its_updates_itself_is_recorded(tmp_path: Path) -> Non
     study = open_study(tmp_path / "study.zarr")
     assert (study.status.item(), study.step.values.tolist()) == ("complete", list(range(10, 101, 10)))
     assert np.isfinite(study.gradient_norm).all()
+
+
+def test_an_indicator_of_ones_own_is_recorded_and_compared(tmp_path: Path) -> None:
+    run(snippet("docs/recording.md", "snip"), tmp_path)
+    study = open_study(tmp_path / "study.zarr")
+    assert np.isfinite(series(study, "snip")).all()
+    assert np.isfinite(series(study, "update_ratio_mean")).all()

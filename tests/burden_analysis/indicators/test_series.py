@@ -22,6 +22,10 @@ def study(store: Path) -> tuple[xr.Dataset, dict[str, np.ndarray]]:
 
 def test_every_indicator_against_numpy(study: tuple[xr.Dataset, dict[str, np.ndarray]]) -> None:
     ds, w = study
+    rng = np.random.default_rng(0)
+    for name in ("update_norm", "update_norm_mean"):  # off until asked
+        w = w | {name: rng.uniform(1, 2, w["weight_norm"].shape)}
+        ds = ds.assign({name: (("run", "record", "parameter"), np.where(ds.weight_norm.isnull(), np.nan, w[name]))})
     n = w["active_weights"]
     expected = {}
     for suffix in ("", "_mean"):
@@ -30,6 +34,8 @@ def test_every_indicator_against_numpy(study: tuple[xr.Dataset, dict[str, np.nda
         for kind in ("gradient", "weight"):
             expected[f"{kind}_mean_abs{suffix}"] = (w[f"{kind}_mean_abs{suffix}"] * n).sum(2) / n.sum(2)
             expected[f"{kind}_rms{suffix}"] = np.sqrt((w[f"{kind}_norm{suffix}"] ** 2).sum(2) / n.sum(2))
+        expected[f"update_norm{suffix}"] = np.sqrt((w[f"update_norm{suffix}"] ** 2).sum(2))
+        expected[f"update_ratio{suffix}"] = expected[f"update_norm{suffix}"] / expected[f"weight_norm{suffix}"]
     expected["activation_rms"] = np.sqrt((w["activation_rms"] ** 2).mean(2))
     expected |= {"loss": w["loss"], "accuracy": w["accuracy"]}
     assert set(expected) == set(INDICATORS)
@@ -188,7 +194,7 @@ def test_wrong_requests_say_what_is_possible(store: Path) -> None:
 
 def test_a_run_without_records_has_no_endpoint(store: Path) -> None:
     write_recording(store, [grid(1)[0], grid(1)[1] | {"written": 0}])
-    for name in INDICATORS:
+    for name in INDICATORS.keys() - {f"update_{what}{mean}" for what in ("norm", "ratio") for mean in ("", "_mean")}:
         assert np.isnan(endpoint(open_study(store), name)[1])
     write_recording(store, [r | {"written": 0} for r in grid(1)[2:4]], name="b")
     assert endpoint(open_study(store, recordings="b"), "gradient_norm").isnull().all()
