@@ -17,14 +17,14 @@ from .compression.accuracies import published_tables as published_tables
 from .compression.effect import compression_effect as compression_effect
 from .compression.result import CompressionEffect as CompressionEffect
 from .indicators.burden import burden_decomposition as burden_decomposition
+from .indicators.cumulative_mean import cumulative_mean as cumulative_mean
 from .indicators.endpoints import endpoint as endpoint
+from .indicators.global_norm import global_norm as global_norm
 from .indicators.mask_updates import PROBE_INDICATORS as PROBE_INDICATORS
+from .indicators.per_active_weight import per_active_weight as per_active_weight
 from .indicators.series import INDICATORS as INDICATORS
-from .indicators.series import cumulative_mean as cumulative_mean
-from .indicators.series import global_norm as global_norm
-from .indicators.series import per_active_weight as per_active_weight
 from .indicators.series import series as series
-from .study.opening import missing_runs as missing_runs
+from .study.missing_runs import missing_runs as missing_runs
 from .study.opening import open_study as open_study
 
 __all__ = [

@@ -118,9 +118,8 @@ OTHER_WORDS = {
     "recorders.methods": {"Layers", "Shapes", "Training", "STATIC", "active_count"},  # what methods are given
     "recorders.settings": {"STUDIES"},  # presets
     "burden_analysis": {
-        *("cumulative_mean", "global_norm", "per_active_weight"),  # made of series
         *("detectable_effect", "seeds_needed"),  # power
-        *("missing_runs", "published_tables"),
+        "published_tables",
     },
     "reports": {"to_csv", "to_latex", "to_markdown"},  # a table
 }

@@ -15,14 +15,10 @@ import xarray as xr
 
 from burden_analysis.indicators.mask_updates import PROBE_INDICATORS, probe_series
 from recorders.contract import (
-    MEASURED,
-    UPDATE_NORM,
     InputError,
-    base_name,
     magnitudes,
     mean_name,
     unknown_name,
-    variable,
 )
 
 if TYPE_CHECKING:
@@ -144,9 +140,9 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
         return source.astype(np.float64).assign_attrs(source.attrs)
     if indicator in PROBE_INDICATORS:
         return probe_series(dataset, indicator)
-    rule = INDICATORS.get(indicator) or _of_users(dataset, indicator)
+    rule = INDICATORS.get(indicator) or of_users(dataset, indicator)
     if rule is None:
-        users = [str(name) for name in dataset.data_vars if _of_users(dataset, str(name))]
+        users = [str(name) for name in dataset.data_vars if of_users(dataset, str(name))]
         raise unknown_name("indicator", indicator, list(dict.fromkeys([*INDICATORS, *PROBE_INDICATORS, *own, *users])))
     values = recorded(dataset, rule.source).astype(np.float64)
     if rule.combine is not None:
@@ -162,10 +158,10 @@ def has_own_cadence(dataset: xr.Dataset, indicator: str) -> bool:
     """Whether NaN means that an indicator was not evaluated: accuracy, and what a loop logs when it likes."""
     if indicator in INDICATORS:
         return INDICATORS[indicator].own_cadence
-    return _of_users(dataset, indicator) is None
+    return of_users(dataset, indicator) is None
 
 
-def _of_users(dataset: xr.Dataset, name: str) -> Indicator | None:
+def of_users(dataset: xr.Dataset, name: str) -> Indicator | None:
     """Look up how an indicator that a user measured is combined: the store says it."""
     combine = _COMBINED.get(str(dataset[name].attrs.get("combine"))) if name in dataset else None
     return Indicator(name, str(dataset[name].attrs.get("long_name", name)), combine) if combine else None
@@ -179,115 +175,11 @@ def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     return values
 
 
-def global_norm(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Combine the norms of all tensors into one: √Σ_l x_l².
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    indicator : str
-        A recorded norm: ``gradient_norm``, ``dense_gradient_norm``, ``weight_norm`` or its ``_mean`` twin.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run, record)
-        Dimensionless.
-
-    Raises
-    ------
-    InputError
-        `indicator` is not a norm, or was not recorded.
-    """
-    norms = _norms("gradient_norm", "dense_gradient_norm", "weight_norm")
-    if indicator not in norms:
-        raise unknown_name("norm", indicator, norms)
-    return series(dataset, indicator)
-
-
-def per_active_weight(dataset: xr.Dataset, indicator: str, *, whole_network: bool = False) -> xr.DataArray:
-    """Root mean square per active weight: norm / √n.
-
-    Strategies differ in how many weights are active while training, which alone moves a norm.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    indicator : str
-        A norm over active weights: ``gradient_norm``, ``weight_norm`` or its ``_mean`` twin.
-    whole_network : bool, default False
-        One value over all tensors in place of one per tensor.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run, record, parameter) or (run, record)
-        Dimensionless; NaN where no weight is active.
-
-    Raises
-    ------
-    InputError
-        `indicator` is not a norm over active weights, or was not recorded.
-    """
-    norms = _norms("gradient_norm", "weight_norm")
-    if indicator not in norms:
-        raise unknown_name("norm over active weights", indicator, norms)
-    if whole_network:
-        name = base_name(indicator).replace("_norm", "_rms")
-        return series(dataset, name if indicator == base_name(indicator) else mean_name(name))
-    values, active = recorded(dataset, indicator).astype(np.float64), recorded(dataset, "active_weights")
-    return (values / np.sqrt(active.where(active > 0))).assign_attrs(
-        long_name=f"{values.attrs.get('long_name', indicator)}, root mean square per active weight",
-        units="1",
-        documentation="docs/store.md",
-    )
-
-
-def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Mean over all steps from the start, exact from interval means: Σ_j n_j x̄_j / Σ_j n_j.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-    indicator : str
-        A recorded variable that has an interval mean, with or without the suffix ``_mean``.
-
-    Returns
-    -------
-    xarray.DataArray, shape (run, record, parameter)
-        Dimensionless. NaN where a run has no record, and from the first NaN interval mean on.
-
-    Raises
-    ------
-    InputError
-        `indicator` has no interval mean, or it was not recorded.
-    """
-    users = [str(name) for name in dataset.data_vars if _of_users(dataset, str(name))]
-    known = [*(v.name for v in (*MEASURED, UPDATE_NORM)), *(name for name in users if mean_name(name) in dataset)]
-    if base_name(indicator) not in known:
-        raise unknown_name("indicator with an interval mean", indicator, known)
-    values = recorded(dataset, mean_name(base_name(indicator))).astype(np.float64)
-    steps = recorded(dataset, "interval_steps")
-    here = steps.notnull()
-    total = (values * steps).where(here, 0.0).cumsum("record", skipna=False)
-    mean = (total / steps.fillna(0.0).cumsum("record").where(here)).transpose(*values.dims)
-    measured = variable(base_name(indicator))
-    long_name = measured.long_name if measured else indicator
-    return mean.rename(base_name(indicator)).assign_attrs(
-        long_name=f"{long_name}, mean over all steps so far", units="1", documentation="docs/store.md"
-    )
-
-
 def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Look a recorded variable up."""
     if name not in dataset:
         raise InputError(f"this study did not record {name!r}: it has {', '.join(map(str, dataset.data_vars))}")
     return dataset[name]
-
-
-def _norms(*names: str) -> list[str]:
-    return [*names, *map(mean_name, names)]
 
 
 def _combined(dataset: xr.Dataset, values: xr.DataArray, rule: Callable[[Floats, Floats], Floats]) -> xr.DataArray:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
-import pandas as pd
 import zarr
 from zarr.errors import GroupNotFoundError, MetadataValidationError, ZarrUserWarning
 from zarr.storage import ZipStore
@@ -19,7 +18,7 @@ from zarr.storage import ZipStore
 from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.study.joining import stitch, union
 from burden_analysis.study.recording import as_mapping, check_schema, read_recording
-from recorders.contract import SCHEMA_VERSION, InputError, Status, unknown_name
+from recorders.contract import SCHEMA_VERSION, InputError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,25 +72,6 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         "recordings": {name: as_mapping(part) for name, part in parts.items()},
     }
     return with_levels(dataset)
-
-
-def missing_runs(dataset: xr.Dataset) -> pd.DataFrame:
-    """List the runs that have not finished: planned, still running, or failed.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `open_study`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run with ``run_id``, ``strategy``, ``sparsity``, ``seed``, ``status``, ``status_reason`` and
-        ``records_written``. Diverged runs have finished and are not listed.
-    """
-    columns = ["run_id", "strategy", "sparsity", "seed", "status", "status_reason", "records_written"]
-    table = pd.DataFrame({name: dataset[name].to_numpy() for name in columns})
-    return table[[not Status(s).finished for s in table["status"]]].reset_index(drop=True)
 
 
 @contextmanager
