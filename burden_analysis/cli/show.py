@@ -9,7 +9,7 @@ from recorders.contract import Status
 
 
 def show(asked: Show, _: str) -> int:
-    """Print a line per run, and what is missing."""
+    """Print a line per run, what is missing, and what was remarked while recording."""
     from burden_analysis import open_study
     from recorders.settings.unstarted import unstarted
 
@@ -24,6 +24,10 @@ def show(asked: Show, _: str) -> int:
     for run in missing.to_dict("records"):
         reason = f", {run['status_reason']}" if run["status_reason"] else ""
         sys.stdout.write(f"missing: {'/'.join(run[name] for name in named)} ({run['status']}{reason})\n")
+    remarks = dataset["remarks"].to_numpy().tolist() if "remarks" in dataset else []
+    for run, text in zip(table.to_dict("records"), remarks, strict=False):
+        if text:
+            sys.stdout.write(f"remark: {'/'.join(run[name] for name in named)}: {text}\n")
     for part in unstarted(dataset):
         sys.stdout.write(f"missing: every run of {part} (not begun)\n")
     return 0

@@ -11,7 +11,7 @@ import torch
 
 from recorders.contract import InputError, magnitudes
 from recorders.settings.naming import run_name
-from recorders.store.names import STORED_NAMES
+from recorders.store.stored_names import STORED_NAMES
 
 REQUIRED = ("strategy", "sparsity", "seed")
 

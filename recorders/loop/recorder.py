@@ -26,7 +26,7 @@ from recorders.measure.indicators import count_active
 from recorders.measure.own_indicators import Indicator, asked_indicators
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
-from recorders.store.names import reserved_names
+from recorders.store.stored_names import reserved_names
 
 _EXIST = ("error", "overwrite", "resume")
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from recorders.contract import COMBINATIONS, UPDATE_NORM, InputError, Variable, unknown_name
-from recorders.store.names import STORED_NAMES
+from recorders.store.stored_names import STORED_NAMES
 
 Tensors = Sequence[torch.Tensor]
 Function = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

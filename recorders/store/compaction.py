@@ -20,9 +20,9 @@ import zarr
 from recorders.contract import Status
 from recorders.store.disk import disk_errors
 from recorders.store.lock import root_lock
-from recorders.store.names import MASKS
 from recorders.store.recording import COMPRESSOR
 from recorders.store.root import recording_names
+from recorders.store.stored_names import MASKS
 
 _RECORDS_PER_CHUNK = 10_000
 

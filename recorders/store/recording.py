@@ -19,8 +19,15 @@ from recorders.contract import ORDERS, QUANTILES, SCHEMA_VERSION, TARGETS, Input
 from recorders.store.disk import disk_errors
 from recorders.store.layout import Layout
 from recorders.store.lock import root_lock
-from recorders.store.names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, PARAMETER_COORDINATES, REMARKS, mask_array
 from recorders.store.root import drop_consolidated, note_schema, open_root
+from recorders.store.stored_names import (
+    ACTIVATION_SOURCE,
+    MASK_SOURCE,
+    MASKS,
+    PARAMETER_COORDINATES,
+    REMARKS,
+    mask_array,
+)
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 

@@ -13,8 +13,8 @@ import zarr
 from recorders.contract import RunError, Status
 from recorders.store.disk import disk_errors
 from recorders.store.layout import RECORDS_PER_CHUNK, Layout
-from recorders.store.names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, REMARKS, mask_array, user_scalar
 from recorders.store.recording import create_series
+from recorders.store.stored_names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, REMARKS, mask_array, user_scalar
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
