@@ -26,7 +26,7 @@ def _flags() -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value) or "''"
+    return " ".join(map(str, value)) or "none" if isinstance(value, list) else str(value) or "''"
 
 
 if TYPE_CHECKING:

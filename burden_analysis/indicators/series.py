@@ -186,8 +186,9 @@ def _combined(dataset: xr.Dataset, values: xr.DataArray, rule: Callable[[Floats,
     dims = ("run", "record", "parameter")
     active = recorded(dataset, "active_weights").transpose(*dims).values
     absent = np.isnan(active).all(axis=1, keepdims=True)  # a tensor of another recording
-    sizes = dict(zip(dataset["parameter"].values.tolist(), dataset["parameter_size"].values.tolist(), strict=True))
-    absent |= np.isin(list(sizes), magnitudes(sizes))  # rescale another tensor: the network's weights are that one's
+    if "parameter_size" in dataset:
+        sizes = dict(zip(dataset["parameter"].values.tolist(), dataset["parameter_size"].values.tolist(), strict=True))
+        absent |= np.isin(list(sizes), magnitudes(sizes))  # rescale another tensor, which has the network's weights
     combined = rule(np.where(absent, 0.0, values.transpose(*dims).values), np.where(absent, 0.0, active))
     combined[absent.all(axis=2)[:, 0]] = np.nan
     return values.isel(parameter=0, drop=True).transpose(*dims[:2]).copy(data=combined)
