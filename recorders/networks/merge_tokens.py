@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from recorders.contract import InputError
@@ -13,7 +15,7 @@ from recorders.networks.vit import VisionTransformer
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def merge_tokens(model: Model, merge: TokenMerge) -> Model:
+def merge_tokens(model: Model, merge: TokenMerge, *, proportional_pooling: bool = True) -> Model:
     """Merge the tokens of a ViT once, where its embedding (with positions) ends and its encoder begins.
 
     Parameters
@@ -25,6 +27,10 @@ def merge_tokens(model: Model, merge: TokenMerge) -> Model:
         pretrained weights load before and after.
     merge : TokenMerge
         What to put there.
+    proportional_pooling : bool
+        Whether a head that averages tokens (timm's ``global_pool="avg"`` and ``"avgmax"``) counts each as often as the
+        source tokens it stands for, as in the MAE models of Bolya et al. 2023. The default: the mean over merged tokens
+        is then what it is of, the mean over all patches. Off, every token left counts once.
 
     Returns
     -------
@@ -35,7 +41,7 @@ def merge_tokens(model: Model, merge: TokenMerge) -> Model:
     ------
     InputError
         A model of another kind, one that merges already, other leading tokens than `merge` holds out, or proportional
-        attention in a model whose attention takes no bias.
+        attention in a model whose attention takes no bias, or an averaging head that pools in a place of its own.
     """
     if any(isinstance(module, TokenMerge) for module in model.modules()):
         raise InputError("the model merges tokens already: make a new one")
@@ -48,6 +54,8 @@ def merge_tokens(model: Model, merge: TokenMerge) -> Model:
         network.encoder.dropout = _then(network.encoder.dropout, merge)
     elif _is_a(model, "timm.models.vision_transformer"):
         _check(merge, model, network.num_prefix_tokens)
+        if proportional_pooling:
+            _weigh_pooling(network, merge)
         network.patch_drop = _then(network.patch_drop, merge)
     else:
         raise InputError(
@@ -65,6 +73,31 @@ def _is_a(model: nn.Module, home: str) -> bool:
 def _then(layer: nn.Module, merge: TokenMerge) -> nn.Module:
     # A replaced layer, no hook: copies of the model keep it. These layers have no parameters, so no name changes.
     return nn.Sequential(layer, merge)
+
+
+def _weigh_pooling(model: Any, merge: TokenMerge) -> None:
+    if hasattr(model, "pool"):
+        model.pool = partial(_pool, model, merge)  # in place of the method: copies and files of the model keep it
+    elif "avg" in model.global_pool:
+        raise InputError("this timm averages tokens out of reach: update timm, or give proportional_pooling=False")
+
+
+def _pool(model: Any, merge: TokenMerge, tokens: torch.Tensor, pool_type: str | None = None) -> torch.Tensor:
+    """Pool as the model does, with means weighted by sizes."""
+    pooled: torch.Tensor = type(model).pool(model, tokens, pool_type)
+    kind = model.global_pool if pool_type is None else pool_type
+    if model.attn_pool is not None or kind not in ("avg", "avgmax") or merge.sizes is None:
+        return pooled
+    first = 0 if getattr(model, "pool_include_prefix", False) else model.num_prefix_tokens
+    sizes = merge.sizes[:, first:].unsqueeze(2)
+    if sizes.shape[1] != tokens.shape[1] - first:
+        raise InputError(
+            f"cannot weigh {tokens.shape[1]} tokens by the sizes of {merge.sizes.shape[1]}: they are not those that "
+            "were merged in the last pass"
+        )
+    weighted = tokens[:, first:] * (sizes / sizes.mean(1, keepdim=True))
+    mean = weighted.mean(1).to(tokens.dtype)
+    return mean if kind == "avg" else 0.5 * (tokens[:, first:].amax(1) + mean)
 
 
 def _check(merge: TokenMerge, model: nn.Module, leading: int) -> None:

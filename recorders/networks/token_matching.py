@@ -54,8 +54,8 @@ def bipartite_soft_matching(
     held_out : int
         Leading tokens that take no part (class token, registers).
     metric : {"dot", "cosine", "mutual_information", "random"} or callable
-        Similarity; a callable maps tokens (batch, A, dim) and (batch, B, dim) to (batch, A, B). ``random`` matches
-        every token of A with any of B alike: the control for what similarity is worth.
+        Similarity; a callable maps tokens (batch, A, dim) and (batch, B, dim) to (batch, A, B); NaN is the lowest.
+        ``random`` matches every token of A with any of B alike: the control for what similarity is worth.
     sizes : Tensor, shape (batch, tokens), optional
         How many source tokens each token stands for after an earlier pass: means are weighted with them.
     generator : torch.Generator, optional
@@ -64,13 +64,14 @@ def bipartite_soft_matching(
     Returns
     -------
     Merged
-        Size-weighted sums of tokens are conserved. Gradients flow through the means, not through the matching.
+        Size-weighted sums of tokens are conserved, and NaN stays where its token goes. Gradients flow through the
+        means, not through the matching.
 
     Raises
     ------
     InputError
         Not a batch of token sequences; fewer than 0 merges or more than a pass allows; an unknown metric or one that
-        returns another shape; sizes of another shape; ``random`` without a generator.
+        returns another shape; sizes of another shape; ``random`` without a generator or in `torch.jit.trace`.
     """
     _check(tokens, merges, held_out, sizes)
     wide = torch.promote_types(tokens.dtype, torch.float32)  # half precision would make ties and lose small tokens
@@ -84,14 +85,15 @@ def bipartite_soft_matching(
         similarity, partner = _match(vectors[:, in_a], vectors[:, in_b], metric, generator)
         # Stable: of equally similar pairs the first in the sequence merge, on every device and in every rerun.
         ranked = similarity.argsort(dim=1, descending=True, stable=True)
-        merged = torch.zeros_like(partner, dtype=torch.bool).scatter(1, ranked[:, :merges], value=True)
+        merged = torch.zeros_like(partner, dtype=torch.bool).scatter(1, ranked[:, :merges], value=1)
         kept = ranked[:, merges:].sort(dim=1).values
 
         # joins[j, i]: a_i goes to b_j. A product with it adds in a fixed order; scattered additions on a GPU do not.
         places = torch.arange(tokens[:, in_b].shape[1], device=tokens.device).unsqueeze(1)
         joins = ((partner.unsqueeze(1) == places) & merged.unsqueeze(1)).to(wide)
         grown = sizes[:, in_b] + (joins @ sizes[:, in_a].unsqueeze(2)).squeeze(2)
-        means = torch.baddbmm(mass[:, in_b].to(wide), joins, mass[:, in_a].to(wide)) / grown.unsqueeze(2)
+        sums = _joined(mass[:, in_b].to(wide), joins, mass[:, in_a].to(wide), partner)
+        means = sums / grown.unsqueeze(2)
 
     unmerged = tokens[:, in_a].gather(1, kept.unsqueeze(2).expand(-1, -1, tokens.shape[2]))
     return Merged(
@@ -108,8 +110,9 @@ def merge_count(ratio: float, tokens: int) -> int:
             f"compression ratio {ratio:g} is outside [0, 1]: it is the share of every second token that is merged, "
             "and one pass can halve the tokens at most"
         )
-    # The decimal that was written: in binary 0.29 · 200 / 2 falls short of 29.
-    return int(Fraction(str(float(ratio))) * tokens / 2)
+    # The decimal that was written: in binary 0.29 · 200 / 2 falls short of 29. Whole numbers, as a compiled graph has.
+    share = Fraction(str(float(ratio))) / 2
+    return share.numerator * tokens // share.denominator
 
 
 def size_histogram(sizes: torch.Tensor, bins: int) -> torch.Tensor:
@@ -146,16 +149,37 @@ def _match(
     if metric == RANDOM:
         if generator is None:
             raise InputError("metric 'random' needs a generator, so that it can be repeated: torch.Generator()")
-        partner = torch.randint(b.shape[1], shape, generator=generator)
-        return torch.rand(shape, generator=generator).to(a.device), partner.to(a.device)
+        drawn: tuple[torch.Tensor, torch.Tensor] = _drawn(shape, b.shape[1], generator)
+        return drawn[0].to(a.device), drawn[1].to(a.device)
     scores = (METRICS[metric] if isinstance(metric, str) else metric)(a, b)
     if scores.shape != (*shape, b.shape[1]):
         raise InputError(
             f"the metric returned shape {tuple(scores.shape)} for tokens {tuple(a.shape)} and {tuple(b.shape)}: "
             f"it must return {(*shape, b.shape[1])}"
         )
+    scores = torch.where(scores.isnan(), -torch.inf, scores)  # or every token of A would choose a token of NaN
     best = scores.max(dim=2)  # of equal scores the first
     return best.values, best.indices
+
+
+def _joined(b: torch.Tensor, joins: torch.Tensor, a: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
+    """Add to each token of B those of A that join it."""
+    finite = a.isfinite()  # a product with 0 would spread what is not
+    sums = torch.baddbmm(b, joins, torch.where(finite, a, 0))
+    merged = joins.any(1).unsqueeze(2)
+    # Sums of zeros, NaN and infinities: the same in any order.
+    rest = torch.where(finite | ~merged, 0, a).detach()
+    rest = torch.zeros_like(b).scatter_add(1, partner.unsqueeze(2).expand(-1, -1, b.shape[2]), rest)
+    return torch.where(rest == 0, sums, sums + rest)
+
+
+@torch.compiler.disable(reason="a graph holds no generator")  # type: ignore[untyped-decorator]
+def _drawn(shape: tuple[int, int], choices: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw for every token of A its priority and its token of B."""
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        raise InputError("random merging cannot be traced: a trace holds no generator; use torch.compile")
+    partner = torch.randint(choices, shape, generator=generator)
+    return torch.rand(shape, generator=generator), partner
 
 
 def _source_map(partner: torch.Tensor, merged: torch.Tensor, kept: int, tokens: int, held_out: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from recorders.contract import InputError
+from recorders.networks.recomputation import RecentPasses, recomputing
 from recorders.networks.token_matching import RANDOM, bipartite_soft_matching, check_metric, merge_count, size_histogram
 from recorders.networks.token_similarity import Metric
 from recorders.seeding import Purpose, generator
@@ -34,7 +35,7 @@ class TokenMerge(nn.Module):
         Bolya et al. 2023, eq. 1). Needs an encoder that reads `attention_bias`: `recorders.VisionTransformer` does.
     seed : int
         What ``random`` draws from. In training every forward pass draws anew, a function of (seed, `steps`); in
-        evaluation mode every pass draws the same.
+        evaluation mode every pass draws the same. A pass that activation checkpointing repeats draws what it drew.
 
     Attributes
     ----------
@@ -43,7 +44,8 @@ class TokenMerge(nn.Module):
     source : Tensor or None, shape (batch, 1 + N)
         Which of them each source token went to.
     steps : int
-        Forward passes in training mode so far. Set it when a training resumes.
+        Forward passes in training mode so far, each counted once where checkpointing repeats it. Set it when a training
+        resumes.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class TokenMerge(nn.Module):
         self.held_out = int(class_token) + registers
         self.proportional_attention = proportional_attention
         self.steps = 0
+        self._passes = RecentPasses()
         self.sizes: torch.Tensor | None = None
         self.source: torch.Tensor | None = None
 
@@ -79,13 +82,17 @@ class TokenMerge(nn.Module):
         Raises
         ------
         InputError
-            Not a batch of token sequences, or fewer tokens than are held out.
+            Not a batch of token sequences; fewer tokens than are held out; ``random`` in `torch.jit.trace`, or where
+            checkpointing repeats a pass with other tokens.
         """
-        if self.training:
-            self.steps += 1
-        merges = merge_count(self.ratio, tokens.shape[1] - self.held_out)
+        random = self.metric == RANDOM
+        generator = self._generator(tokens) if self.training or random else None
+        count = tokens.shape[1]
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            count = int(count)  # a tensor there: a trace is of one number of tokens
+        merges = merge_count(self.ratio, count - self.held_out)
         merged = bipartite_soft_matching(
-            tokens, merges, held_out=self.held_out, metric=self.metric, generator=self._generator()
+            tokens, merges, held_out=self.held_out, metric=self.metric, generator=generator
         )
         self.sizes, self.source = merged.sizes, merged.source
         return merged.tokens
@@ -113,10 +120,18 @@ class TokenMerge(nn.Module):
         """Say what is merged, in the printed network."""
         return f"ratio={self.ratio:g}, held_out={self.held_out}, metric={self.metric!r}"
 
-    def _generator(self) -> torch.Generator | None:
-        if self.metric != RANDOM:
-            return None
-        return generator(self.seed, Purpose.MATCHING, self.steps if self.training else 0)
+    @torch.compiler.disable(reason="the count of training steps would be a constant of the graph")  # type: ignore[untyped-decorator]
+    def _generator(self, tokens: torch.Tensor) -> torch.Generator | None:
+        """Count a pass in training mode, and make what ``random`` draws from in it."""
+        random, step = self.metric == RANDOM, 0
+        if self.training and not recomputing():
+            self.steps += 1
+            step = self.steps
+            if random:
+                self._passes.add(step, tokens)
+        elif self.training and random:
+            step = self._passes.step(tokens)
+        return generator(self.seed, Purpose.MATCHING, step) if random else None
 
 
 def merging(network: nn.Module) -> TokenMerge | None:

@@ -98,7 +98,7 @@ class VisionTransformer(nn.Module):
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn images into a class token and patch tokens with positions, (batch, 1 + N, embedding)."""
         patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1)
+        tokens = torch.cat([self.class_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         return tokens + self.position
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ import torch
 from torch import nn
 
 from recorders.networks.layers import hidden_layers, prunable_parameters
-from recorders.probe.pieces import FixedInput
+from recorders.probe.pieces import FixedInput, linear_input
+from recorders.probe.running import fitting, logits
+from recorders.probe.survivors import unit_axis
 
 Weights = Mapping[str, torch.Tensor]
 Masks = Mapping[str, torch.Tensor]
@@ -27,14 +30,15 @@ class Pass:
     output : Tensor of float64, shape (sample, class)
         Softmax outputs.
     arguments : dict of str to tuple
-        What the module of each prunable weight was called with, by weight; of a module called twice the second time.
-    hidden : dict of str to Tensor
-        Outputs of the hidden layers.
+        What the module of each prunable weight was called with, in the order of its `forward`, by weight; of a module
+        called twice the second time.
+    hidden : dict of str to Any
+        Outputs of the hidden layers; of a tuple the first.
     """
 
     output: torch.Tensor
     arguments: dict[str, tuple[Any, ...]]
-    hidden: dict[str, torch.Tensor]
+    hidden: dict[str, Any]
 
 
 class FrozenNetwork:
@@ -53,9 +57,12 @@ class FrozenNetwork:
     Attributes
     ----------
     owners : dict of str to Module
-        The module of each prunable weight, by the weight's name.
-    layers : tuple of str
+        The module of each prunable weight, by the weight's name; attention's for its output projection, which it does
+        not call.
+    layers : dict of str to Module
         The hidden layers, as `hidden_layers` names them.
+    no_split, no_load : dict of str to str
+        Weights whose pre-activations, and hidden layers whose load, cannot be told, with the reason.
     classes : int
         Outputs of the network.
     first : str or None
@@ -66,25 +73,27 @@ class FrozenNetwork:
 
     def __init__(self, model: nn.Module, images: torch.Tensor) -> None:
         self._model = _quiet_copy(model)
-        self._images = images.double()
         hidden = hidden_layers(self._model)
-        self.layers = tuple(hidden)
-        self.owners = {n: self._model.get_submodule(n.rpartition(".")[0]) for n in prunable_parameters(self._model)}
+        self.layers = {name: self._model.get_submodule(name) for name in hidden}
+        self.owners = {name: _owner(self._model, name) for name in prunable_parameters(self._model)}
+        with torch.no_grad():
+            self._images = fitting(self._model, images)
         self._arguments: dict[str, tuple[Any, ...]] = {}
-        self._hidden: dict[str, torch.Tensor] = {}
+        self._hidden: dict[str, Any] = {}
         self._first_output: torch.Tensor | None = None
         called: list[nn.Module] = []
         handles = [m.register_forward_pre_hook(lambda m, _: called.append(m)) for m in _parameterised(self._model)]
         for name, owner in self.owners.items():
-            owner.register_forward_pre_hook(partial(self._keep_arguments, name))
+            owner.register_forward_pre_hook(partial(self._keep_arguments, name), with_kwargs=True)
         for name, module in hidden.items():
             module.register_forward_hook(partial(self._keep_output, name))
         self._model.requires_grad_(requires_grad=False)
         self._tensors = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
         with torch.no_grad():
-            self.classes: int = self._model(self._images).shape[-1]
-        for handle in handles:
-            handle.remove()
+            self.classes = logits(self._model, self._images).shape[-1]
+            for handle in handles:
+                handle.remove()
+            self._find_gaps()
         self._take_first_out(called)
 
     def forward(self, wide: Weights, masks: Masks, first: torch.Tensor | None) -> Pass:
@@ -110,9 +119,16 @@ class FrozenNetwork:
             bias = wide.get(f"{self.first.rpartition('.')[0]}.bias")
             self._first_output = (first if bias is None else first + bias).reshape(*self._first_shape, -1)
         self._arguments, self._hidden = {}, {}  # the hooks fill them; each pass has its own
-        found = Pass(self._model(self._images).softmax(-1), self._arguments, self._hidden)
+        found = Pass(logits(self._model, self._images).softmax(-1), self._arguments, self._hidden)
         self._arguments, self._hidden, self._first_output = {}, {}, None
         return found
+
+    def _find_gaps(self) -> None:
+        weights, arguments, hidden = dict(self._model.named_parameters()), self._arguments, self._hidden
+        inputs = {name: linear_input(owner, name, arguments.get(name)) for name, owner in self.owners.items()}
+        self.no_split = {name: found for name, found in inputs.items() if isinstance(found, str)}
+        axes = {n: unit_axis(m, weights.get(f"{n}.weight"), hidden.get(n)) for n, m in self.layers.items()}
+        self.no_load = {name: found for name, found in axes.items() if isinstance(found, str)}
 
     def _take_first_out(self, called: list[nn.Module]) -> None:
         """Have the first layer's output given, if no weights that will change come before it, nor it again."""
@@ -125,17 +141,28 @@ class FrozenNetwork:
             self.first_input, self._first_shape = FixedInput(inputs), inputs.shape[:-1]
             owner.forward = self._given_first
 
-    def _given_first(self, *_: torch.Tensor) -> torch.Tensor:
+    def _given_first(self, *_: torch.Tensor, **__: torch.Tensor) -> torch.Tensor:
         """Stand in for the first layer's `forward`: the output that was given for this pass."""
         assert self._first_output is not None
         return self._first_output
 
-    def _keep_arguments(self, name: str, _: nn.Module, arguments: tuple[Any, ...]) -> None:
-        if arguments:
-            self._arguments[name] = arguments
+    def _keep_arguments(self, name: str, owner: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if named:
+            bound = inspect.signature(type(owner).forward).bind(owner, *given, **named)
+            bound.apply_defaults()
+            given = bound.args[1:]
+        if given:
+            self._arguments[name] = given
 
     def _keep_output(self, name: str, _: nn.Module, __: Any, output: Any) -> None:
         self._hidden[name] = output[0] if isinstance(output, tuple) else output
+
+
+def _owner(model: nn.Module, name: str) -> nn.Module:
+    path = name.rpartition(".")[0]
+    parent = model.get_submodule(path.rpartition(".")[0])
+    projects = isinstance(parent, nn.MultiheadAttention) and path.endswith("out_proj")
+    return parent if projects else model.get_submodule(path)
 
 
 def _parameterised(model: nn.Module) -> list[nn.Module]:

@@ -21,6 +21,7 @@ from torch.nn.functional import linear
 # Below this share of weights SciPy's sparse product beats a dense one on a CPU.
 _SPARSE = 0.06
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_PROJECTIONS = ("q_proj_weight", "k_proj_weight", "v_proj_weight")  # where keys or values have a width of their own
 
 
 @dataclass(frozen=True)
@@ -136,19 +137,15 @@ def _rows(weight: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> spars
     return sparse.csr_array((weight.reshape(-1)[places], places % width, ends), shape=weight.shape)
 
 
-def contribution(
-    owner: nn.Module, name: str, arguments: tuple[Any, ...], weight: torch.Tensor, kept: torch.Tensor
-) -> torch.Tensor | None:
+def contribution(owner: nn.Module, inputs: torch.Tensor, weight: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """Pre-activations that come from the kept weights alone, without the bias.
 
     Parameters
     ----------
     owner : nn.Module
         The layer.
-    name : str
-        Qualified name of the weight.
-    arguments : tuple
-        What the layer was called with.
+    inputs : Tensor
+        What the weight multiplies: `linear_input`.
     weight : Tensor of float64, shape (unit, ...)
         All weights.
     kept : Tensor of bool, shape (unit, ...)
@@ -156,21 +153,63 @@ def contribution(
 
     Returns
     -------
-    Tensor of float64, shape (position, unit), or None
-        Positions are samples × tokens, or × pixels of a convolution's output. None for weights whose output is not
-        known to be linear in them: attention's separate or output projections, transposed convolutions, own modules.
+    Tensor of float64, shape (position, unit)
+        Positions are samples × tokens, or × pixels of a convolution's output.
     """
-    if isinstance(owner, nn.Linear):
-        return product(arguments[0].flatten(0, -2), weight, kept)
     if isinstance(owner, _CONVOLUTIONS):
         unbiased = {} if owner.bias is None else {"bias": weight.new_zeros(len(weight))}
-        output: torch.Tensor = functional_call(owner, {"weight": weight * kept} | unbiased, arguments)
+        output: torch.Tensor = functional_call(owner, {"weight": weight * kept} | unbiased, (inputs,))
         return output.movedim(-weight.ndim + 1, -1).flatten(0, -2)
-    if isinstance(owner, nn.MultiheadAttention) and name.endswith("in_proj_weight") and _of_itself(arguments):
-        return product(arguments[0].flatten(0, -2), weight, kept)
-    return None
+    return product(inputs.flatten(0, -2), weight, kept)
 
 
-def _of_itself(arguments: tuple[Any, ...]) -> bool:
-    """Whether query, key and value are the same tokens, so that all rows of the projection read one input."""
-    return len(arguments) > 2 and arguments[0] is arguments[1] is arguments[2]
+def linear_input(owner: nn.Module, name: str, arguments: tuple[Any, ...] | None) -> torch.Tensor | str:
+    """Find what a weight multiplies.
+
+    Parameters
+    ----------
+    owner : nn.Module
+        The layer, with the weights it was called with.
+    name : str
+        Qualified name of the weight.
+    arguments : tuple or None
+        What the layer was called with.
+
+    Returns
+    -------
+    Tensor or str
+        The reason, where the output is not known to be linear in this weight.
+    """
+    if ".parametrizations." in name:
+        return "it is parametrized: the layer multiplies by what is made of it"
+    if arguments is None:
+        return f"its {type(owner).__name__} was not called"
+    attribute = name.rpartition(".")[2]
+    if isinstance(owner, (nn.Linear, *_CONVOLUTIONS)) and attribute == "weight":
+        return _tensor(arguments[0])
+    if isinstance(owner, nn.MultiheadAttention):
+        if attribute == "weight":
+            return _mixed(owner, arguments)
+        if attribute in _PROJECTIONS:
+            return _tensor(arguments[_PROJECTIONS.index(attribute)])
+        if attribute == "in_proj_weight":
+            same = len(arguments) > 2 and arguments[0] is arguments[1] is arguments[2]
+            return _tensor(arguments[0]) if same else "query, key and value are not the same tokens"
+    return f"the output of {type(owner).__name__} is not known to be linear in it"
+
+
+def _mixed(attention: nn.MultiheadAttention, arguments: tuple[Any, ...]) -> torch.Tensor | str:
+    """Give the input of an output projection, which attention does not call: its output under the identity."""
+    projection = attention.out_proj
+    if "parametrizations" in projection._modules:
+        return "its projection is parametrized"
+    identity = {"out_proj.weight": torch.eye(len(projection.weight)).to(projection.weight)}
+    if projection.bias is not None:
+        identity["out_proj.bias"] = torch.zeros_like(projection.bias)
+    output: tuple[torch.Tensor, ...] = functional_call(attention, identity, arguments)
+    return _tensor(output[0])
+
+
+def _tensor(inputs: Any) -> torch.Tensor | str:
+    dense = isinstance(inputs, torch.Tensor) and not inputs.is_nested
+    return inputs if dense else "it multiplies no plain tensor"

@@ -9,8 +9,8 @@ import torch
 from recorders.contract import LOADS, PARTS, QUANTILES, TERMS
 from recorders.probe.decomposition import Outputs, layer_split, parts, terms
 from recorders.probe.frozen import FrozenNetwork, Masks, Pass, Weights
-from recorders.probe.pieces import Pieces, contribution
-from recorders.probe.survivors import load_quantiles, unit_activations, unit_inputs, unit_weight_norms
+from recorders.probe.pieces import Pieces, contribution, linear_input
+from recorders.probe.survivors import load_quantiles, unit_activations, unit_axis, unit_inputs, unit_weight_norms
 
 Values = dict[str, torch.Tensor]
 
@@ -130,12 +130,10 @@ class Snapshot:
 
     def _split(self, name: str, gone: tuple[torch.Tensor, ...], run: Pass) -> torch.Tensor:
         """Decompose one layer; NaN where it was not called, or is not linear in this weight."""
-        arguments = run.arguments.get(name)
-        if arguments is not None:
-            owner, weight = self._network.owners[name], self._wide[name]
-            pieces = [c for kept in gone if (c := contribution(owner, name, arguments, weight, kept)) is not None]
-            if len(pieces) == len(gone):
-                return layer_split(*pieces)
+        owner, weight = self._network.owners[name], self._wide[name]
+        inputs = linear_input(owner, name, run.arguments.get(name))
+        if isinstance(inputs, torch.Tensor):
+            return layer_split(*(contribution(owner, inputs, weight, kept) for kept in gone))
         return torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)
 
     def _terms(self, outputs: Outputs, dense: torch.Tensor) -> Values:
@@ -146,10 +144,11 @@ class Snapshot:
         if not self._network.layers:
             return {}
         loads, dead = [], []
-        for layer in self._network.layers:
+        for layer, module in self._network.layers.items():
             name, output = f"{layer}.weight", run.hidden.get(layer)
-            if name in masks and output is not None:
-                mean, silent = unit_activations(output, len(masks[name]))
+            axis = unit_axis(module, masks.get(name), output)
+            if isinstance(axis, int) and output is not None:
+                mean, silent = unit_activations(output, axis)
                 values = [unit_inputs(masks[name]), unit_weight_norms(self._wide[name], masks[name]), mean]
                 loads.append(load_quantiles(torch.stack([v.double() for v in values])))
                 dead.append(silent.double().sum())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
 
 from recorders.contract import QUANTILES
 
@@ -24,19 +27,43 @@ def unit_weight_norms(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return norms
 
 
-def unit_activations(output: torch.Tensor, units: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean absolute activation of each unit, and whether it is 0 on the whole batch.
+def unit_axis(layer: nn.Module, weight: torch.Tensor | None, output: Any) -> int | str:
+    """Find the axis of a layer's output that its units lie along.
 
     Parameters
     ----------
-    output : Tensor, shape (sample, unit, ...) or (sample, ..., unit)
-        A layer's output: convolutions have their units second, linear layers last.
-    units : int
-        How many units there are.
+    layer : nn.Module
+        The layer.
+    weight : Tensor, shape (unit, ...), or None
+        The tensor of that name, where it has one.
+    output : Any
+        What it, or the activation function after it, returned.
 
     Returns
     -------
-    mean, dead : Tensor, shape (unit,)
+    int or str
+        The reason, where rows of the weight are no units of the output.
     """
-    by_unit = output.movedim(1 if output.ndim == 4 and output.shape[1] == units else -1, 0).flatten(1).abs()
+    kind = type(layer).__name__
+    if weight is None:
+        made = "parametrizations" in layer._modules
+        return "its weight is parametrized" if made else f"{kind} has no one weight whose rows are its units"
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd | nn.Embedding | nn.EmbeddingBag):
+        return f"the rows of its weight are no units of {kind}"
+    if not isinstance(output, torch.Tensor):
+        return "it was not called" if output is None else f"its output is a {type(output).__name__}"
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        axis = 1 - weight.ndim
+    elif isinstance(layer, nn.Linear | nn.Bilinear):
+        axis = -1
+    else:  # a module of one's own
+        axis = 1 if output.ndim == 4 and output.shape[1] == len(weight) else -1
+    if output.ndim < -axis or output.shape[axis] != len(weight):
+        return f"its output of shape {tuple(output.shape)} has no {len(weight)} units where a {kind} has them"
+    return axis
+
+
+def unit_activations(output: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean absolute activation of each unit along an axis, and whether it is 0 on the whole batch."""
+    by_unit = output.movedim(axis, 0).flatten(1).abs()
     return by_unit.mean(1), by_unit.amax(1) == 0

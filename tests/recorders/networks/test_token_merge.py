@@ -57,6 +57,15 @@ def by_hand_timm(model: timm.models.VisionTransformer, merges: int) -> torch.Ten
     return model.forward_head(model.norm(tokens))
 
 
+def by_hand_timm_pooled(model: timm.models.VisionTransformer, merges: int) -> torch.Tensor:
+    merged = bipartite_soft_matching(model._pos_embed(model.patch_embed(IMAGES)), merges)
+    tokens = model.norm_pre(merged.tokens)
+    for block in model.blocks:
+        tokens = block(tokens)
+    weights = merged.sizes / merged.sizes.mean(1, keepdim=True)
+    return model.head(model.fc_norm((model.norm(tokens) * weights.unsqueeze(2)).mean(1)))
+
+
 def by_hand_ours(model: VisionTransformer, merges: int) -> torch.Tensor:
     tokens = bipartite_soft_matching(model.embed(IMAGES), merges, held_out=1).tokens
     for block in model.blocks:
@@ -72,7 +81,7 @@ FAMILIES = {
     "timm, registers": (lambda: of_timm(reg_tokens=2), by_hand_timm, {"registers": 2}),
     "timm, no class token": (
         lambda: of_timm(class_token=False, global_pool="avg"),
-        by_hand_timm,
+        by_hand_timm_pooled,
         {"class_token": False},
     ),
 }
