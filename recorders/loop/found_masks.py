@@ -36,8 +36,8 @@ class FoundMasks:
         self._places: dict[int, list[tuple[nn.Module, str]]] = {}
         self._doubted: set[tuple[nn.Module, str]] = set()
 
-    def locate(self) -> None:
-        """Find out anew which modules hold each weight: layers may have been replaced."""
+    def _locate(self) -> None:
+        """Find out anew which modules hold each weight: layers may have been replaced, pruned, parametrized."""
         self._places = {}
         for module in self._model.modules():
             for attribute, parameter in module._parameters.items():
@@ -48,8 +48,7 @@ class FoundMasks:
 
     def of(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, FoundMask]:
         """Give the masks there are now, by the weights' names."""
-        if any(not _holds(*place) for p in parameters.values() for place in self._places.get(id(p), ())):
-            self.locate()
+        self._locate()
         found = {}
         for name, parameter in parameters.items():
             for module, attribute in self._places.get(id(parameter), ()):
@@ -86,10 +85,6 @@ class FoundMasks:
                 stacklevel=2,
             )
         return len(fitting) == 1
-
-
-def _holds(module: nn.Module, attribute: str) -> bool:
-    return attribute in module._parameters or f"{attribute}_orig" in module._parameters
 
 
 def _masks_within(parametrization: nn.Module) -> Iterator[torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from recorders.loop.found_masks import FoundMasks
 MaskDict = Mapping[str, torch.Tensor]
 MaskArgument = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None] | str | None
 ZEROS = "zeros"
+_never = count(-1, -1)
 
 
 class MaskSource:
@@ -72,12 +74,12 @@ class MaskSource:
         """
         if self._masks == ZEROS and self.current and (ended or not thorough):
             return None
-        masks = self._read(thorough=thorough)
+        masks = self._read()
         if ended:
             masks = {name: mask for name, (mask, _) in self._seen.items()} | dict(masks)
         if self._is_as_seen(masks) and not (thorough and masks):
             return None
-        self._seen = {name: (mask, mask._version) for name, mask in masks.items()}
+        self._seen = {name: (mask, _version(mask)) for name, mask in masks.items()}
         previous, fresh = self.current, self._convert(masks)
         if previous and all(torch.equal(new, old) for new, old in zip(fresh, previous, strict=True)):
             return None
@@ -87,7 +89,7 @@ class MaskSource:
         pairs = list(zip(fresh, previous, strict=True))
         regrown = torch.stack([((new - old) > 0).sum() for new, old in pairs])
         pruned = torch.stack([((old - new) > 0).sum() for new, old in pairs])
-        return regrown.float().unsqueeze(0), pruned.float().unsqueeze(0)
+        return regrown.double().unsqueeze(0), pruned.double().unsqueeze(0)
 
     def as_dict(self, masks: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return masks (of `current`, now or earlier) as booleans, by parameter name."""
@@ -99,11 +101,11 @@ class MaskSource:
             bool(self.current)
             and self._seen.keys() == masks.keys()
             and all(
-                mask is self._seen[name][0] and mask._version == self._seen[name][1] for name, mask in masks.items()
+                mask is self._seen[name][0] and _version(mask) == self._seen[name][1] for name, mask in masks.items()
             )
         )
 
-    def _read(self, *, thorough: bool) -> MaskDict:
+    def _read(self) -> MaskDict:
         if self._masks == ZEROS:
             masks = {name: p.detach() != 0 for name, p in self._parameters.items()}
             self.sources |= dict.fromkeys(masks, "weights that are exactly 0")
@@ -112,8 +114,6 @@ class MaskSource:
             given = _by_name(self._masks() if callable(self._masks) else self._masks)
             self.sources |= dict.fromkeys(given, "masks= of the Recorder")
             return given
-        if thorough or not self.current:
-            self._found.locate()
         found = self._found.of(self._parameters)
         self.sources |= {name: mask.source for name, mask in found.items()}
         return {name: mask.mask for name, mask in found.items()}
@@ -131,6 +131,11 @@ class MaskSource:
                 (masks[name] != 0).to(p.device, _real(p.dtype)) if name in masks else _ones(p)
                 for name, p in self._parameters.items()
             ]
+
+
+def _version(mask: torch.Tensor) -> int:
+    """How often autograd saw a tensor written; one made in inference mode is seen as written every time."""
+    return next(_never) if mask.is_inference() else mask._version
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

@@ -32,6 +32,8 @@ class MeasuredSteps:
         Called when a step begins; returns the active weights, shape (1, parameter), or None to leave the step out.
     take : callable
         Called with what was measured of a whole step, float64, shape (indicator, 1, parameter).
+    ended : callable
+        Called when the last update of a step was made.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class MeasuredSteps:
         *,
         begin: Callable[[], torch.Tensor | None],
         take: Callable[[torch.Tensor], None],
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self._weights, self._begin, self._take = weights, begin, take
+        self._weights, self._begin, self._take, self._ended = weights, begin, take, ended
         self._measure = StepMeasure(weights, masks, asked)
         self._active: torch.Tensor | None = None
+        self._updating: Optimizer | None = None
         self._needs_optimizers = asked.updates
         self.by_hand = not weights.columns
         self._steps = OptimizerSteps(list(weights.columns), self._before_update, self._after_update, self._adopt)
@@ -60,6 +64,7 @@ class MeasuredSteps:
         if self._needs_optimizers:
             raise InputError("update_norm needs the steps of an optimizer: leave it out where you call observe()")
         self.by_hand = True
+        self._weights.look()
         parameters = self._weights.parameters
         with torch.no_grad():
             active = self._begin()
@@ -96,16 +101,20 @@ class MeasuredSteps:
             if self._active is None:
                 return
             values = self._measure.before(optimizer, scale, self._active)
+            self._updating = optimizer
             if values is not None:
                 self._take(values)
 
     def _after_update(self, optimizer: Optimizer) -> None:
-        if self._active is None:
+        measured, self._updating = self._updating is optimizer, None
+        if not measured:  # skipped by GradScaler, or nobody records any more
             return
         with torch.no_grad():
             values = self._measure.after(optimizer)
             if values is not None:
                 self._take(values)
+        if self._measure.begins:
+            self._ended()
 
 
 def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:

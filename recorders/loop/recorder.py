@@ -158,7 +158,14 @@ class Recorder:
             raise
         self._recording.sources = self._masks.sources, self._activations.sources
         self._take_masks()
-        self._steps = MeasuredSteps(self._weights, self._masks, asked, begin=self._begin_step, take=self._take_step)
+        self._steps = MeasuredSteps(
+            self._weights,
+            self._masks,
+            asked,
+            begin=self._begin_step,
+            take=self._take_step,
+            ended=self._activations.forget,
+        )
         self._unclosed = weakref.finalize(self, self._recording.abandon)
         self._unclosed.atexit = False  # the recording sees to that, while writing still works
 
@@ -219,6 +226,8 @@ class Recorder:
         RunError
             Something could not be written.
         """
+        with torch.no_grad():
+            self._note_masks(thorough=True)  # an update between this step and the next belongs to the checkpoint
         self._recording.monitor.commit()
 
     def close(self, failure: str = "") -> None:

@@ -27,7 +27,13 @@ from recorders.store.lock import exclusive
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
-from recorders.store.root import open_root, recording_names, recording_with_scalar, recording_with_setting
+from recorders.store.root import (
+    open_root,
+    recording_names,
+    recording_with_another,
+    recording_with_scalar,
+    recording_with_setting,
+)
 from recorders.store.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
@@ -158,6 +164,10 @@ class LoopRecording:
                 raise InputError(
                     f"cannot log {name!r}: it is a setting of the run {other!r} in {self.store}; choose another name"
                 )
+            if other := recording_with_another(self.store, name, "", but=self.name):
+                raise InputError(
+                    f"cannot log {name!r}: it is an indicator of the run {other!r} in {self.store}; choose another name"
+                )
             self._scalars.add(name)
 
     def end(self, status: Status, reason: str = "") -> None:
@@ -216,6 +226,13 @@ class LoopRecording:
                 raise InputError(
                     f"run setting {name!r} is the name of what the run {other!r} in {self.store} logs: "
                     f"call it 'run_{name}'"
+                )
+
+        for indicator in self._indicators:
+            if other := recording_with_another(self.store, indicator.name, indicator.combine, but=self._base):
+                raise InputError(
+                    f"indicator {indicator.name!r} is something else in the run {other!r} of {self.store}: rename it, "
+                    "or combine it alike"
                 )
 
     def _check_there(self) -> None:
@@ -289,6 +306,8 @@ class LoopRecording:
             offset=self._offset,
             indicators=self._indicators,
         )
+        if resume_at is not None:
+            self.monitor.diverged[0] = self._writer.diverged(0)
 
     def _layout(self) -> Layout:
         remaining = None if self._total is None else self._total - self._offset

@@ -43,7 +43,8 @@ class TrainedWeights:
     columns : dict of Optimizer to list of int
         Positions of the weights that each optimizer updates; none for one of biases alone.
     idle : set of Optimizer
-        Those that nobody named and that have not stepped yet: perhaps what an earlier training left behind.
+        Those that nobody named and that have not stepped yet, perhaps what an earlier training left behind, and those
+        that lost weights to another and have not stepped since.
 
     Raises
     ------
@@ -77,7 +78,7 @@ class TrainedWeights:
         self.left_out = [name for name, p in named.items() if p.ndim > 1 and name not in self.parameters]
         self.gone: list[int] = []
         self._known = set(found)  # recorded, or named as not recorded
-        self._sizes: dict[Optimizer, tuple[int, ...]] = {}
+        self._members: dict[Optimizer, tuple[int, ...]] = {}
         self.columns: dict[Optimizer, list[int]] = {}
         for optimizer in optimizers:
             self._assign(optimizer)
@@ -96,11 +97,13 @@ class TrainedWeights:
             if other is optimizer or left == own:
                 continue
             self.columns[other] = left
+            self.idle.add(other)  # what it has left is perhaps frozen now: it is awaited once it steps again
             if not left:
+                self.idle.discard(other)
                 replaced.append(other)
-                del self.columns[other], self._sizes[other]
+                del self.columns[other], self._members[other]
         if not self.columns[optimizer]:
-            del self.columns[optimizer], self._sizes[optimizer]
+            del self.columns[optimizer], self._members[optimizer]
         return replaced
 
     def rates(self) -> dict[str, torch.Tensor | float]:
@@ -113,8 +116,8 @@ class TrainedWeights:
         return rates
 
     def note_groups(self, optimizer: Optimizer) -> None:
-        """See whether an optimizer got further parameters (layers that were unfrozen, groups that were added)."""
-        if _group_sizes(optimizer) != self._sizes[optimizer]:
+        """See whether an optimizer got other parameters (layers unfrozen or replaced, groups added)."""
+        if _members(optimizer) != self._members[optimizer]:
             self.look(updated_by=optimizer)
             self._assign(optimizer)
 
@@ -150,7 +153,7 @@ class TrainedWeights:
     def _assign(self, optimizer: Optimizer) -> list[int]:
         held = _held([optimizer])
         mine = [i for i, p in enumerate(self.parameters.values()) if id(p) in held]
-        self.columns[optimizer], self._sizes[optimizer] = mine, _group_sizes(optimizer)
+        self.columns[optimizer], self._members[optimizer] = mine, _members(optimizer)
         return mine
 
 
@@ -188,8 +191,8 @@ def _held(optimizers: Iterable[Optimizer]) -> set[int]:
     return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
 
 
-def _group_sizes(optimizer: Optimizer) -> tuple[int, ...]:
-    return tuple(len(group["params"]) for group in optimizer.param_groups)
+def _members(optimizer: Optimizer) -> tuple[int, ...]:
+    return tuple(id(p) for group in optimizer.param_groups for p in group["params"])
 
 
 def _listed(names: Iterable[str]) -> str:

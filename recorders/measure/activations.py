@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._C import _functorch as functorch
 from torch.utils.hooks import RemovableHandle
 
 from recorders.networks.layers import hidden_layers
@@ -30,6 +31,8 @@ class Activations:
     ----------
     model : nn.Module
         The network; `close` takes the hooks off again.
+    stacked : bool
+        Whether the network runs, and `take` is called, under `torch.vmap`. Else what is called there has no value.
 
     Attributes
     ----------
@@ -39,7 +42,8 @@ class Activations:
         By layer, what its value is of; beginning with ``none`` and the reason where it has none.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, stacked: bool = False) -> None:
+        self._stacked = stacked
         modules = hidden_layers(model)
         self.layers = list(modules)
         self.sources = dict.fromkeys(self.layers, "none: not called in training mode")
@@ -83,6 +87,10 @@ class Activations:
         means = {name: (total / count).to(like.device) for name, (total, count) in caught.items()}
         return torch.stack([means.get(name, missing) for name in self.layers])
 
+    def forget(self) -> None:
+        """Leave out what was caught since: later evaluations of a closure belong to no step."""
+        self._caught = {}
+
     @property
     def missing(self) -> dict[str, str]:
         """Layers that have had no value so far, with the reason."""
@@ -120,6 +128,9 @@ class Activations:
         if value is None:
             self.sources[name] = f"none: the output ({type(output).__name__}) holds no floating tensor"
             return
+        if value.is_meta or (not self._stacked and _is_batched(value)):
+            self.sources[name] = f"none: called {'on the meta device' if value.is_meta else 'under vmap'}"
+            return
         value = value.detach()
         value = value.abs() if value.is_complex() else value
         total, count = value.float().square().sum(), value.numel()
@@ -136,6 +147,15 @@ class Activations:
             whole = f"{self._measured[name]} ({type(output).__name__})"
             self._measured[name] = f"first floating tensor of the {whole}"
         return found
+
+
+def _is_batched(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one of `torch.vmap`, be it inside other transforms: it does not outlive them."""
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False
 
 
 def _described(model: nn.Module, name: str, module: nn.Module) -> str:

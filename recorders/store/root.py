@@ -87,6 +87,16 @@ def recording_with_scalar(store: Path, name: str) -> str | None:
     return next((other for other in holders if name not in _coordinates(store / other)), None)
 
 
+def recording_with_another(store: Path, name: str, combine: str, *, but: str) -> str | None:
+    """Find a recording, but one, where a name is no indicator combined in this way (``""``: no indicator at all)."""
+    for path in store.glob(f"[!.]*/{name}/zarr.json"):
+        other = path.parent.parent.name
+        attributes = json.loads(path.read_text(encoding="utf-8")).get("attributes", {})
+        if other != but and (name in _coordinates(store / other) or attributes.get("combine", "") != combine):
+            return other
+    return None
+
+
 def _coordinates(recording: Path) -> list[str]:
     attributes = zarr.open_group(recording, mode="r", use_consolidated=False).attrs
     return str(attributes.get("coordinates", "")).split()

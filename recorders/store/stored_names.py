@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from recorders.contract import PROBED, SERIES, UPDATE_NORM, Variable, interval_mean, variable
+from recorders.contract import (
+    ORDERS,
+    PARTS,
+    PROBED,
+    SERIES,
+    TARGETS,
+    TERMS,
+    UPDATE_NORM,
+    Variable,
+    interval_mean,
+    variable,
+)
 
 MASKS = "masks"
 PARAMETER_COORDINATES = ("parameter_layer", "parameter_size")
@@ -15,7 +26,19 @@ MASK_SOURCE, ACTIVATION_SOURCE, REMARKS = "mask_source", "activation_source", "r
 _STATE = ("status", "status_reason", "records_written", "updates_written", "initial_weights")
 _LONGEST = 200  # bytes; file systems take 255
 
+# What the analysis makes of what is stored, under names of its own.
+_DERIVED = {
+    *(f"{name}{mean}" for name in ("gradient_rms", "weight_rms", "update_ratio") for mean in ("", "_mean")),
+    "relaxation",
+    *(
+        f"{name}_{of}"
+        for name in (*TERMS, *(f"relaxed_{term}" for term in TERMS), "relaxation", *PARTS)
+        for of in (*TARGETS, *ORDERS)
+    ),
+}
+
 STORED_NAMES = {
+    *_DERIVED,
     *(series.name for series in (*SERIES, UPDATE_NORM, interval_mean(UPDATE_NORM), *PROBED)),
     *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),
     *PARAMETER_COORDINATES,

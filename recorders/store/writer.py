@@ -134,6 +134,12 @@ class RecordingWriter:
         """Return the records committed for each of this writer's runs, shape (run,)."""
         return np.asarray(self._array("records_written")[self.rows])
 
+    def diverged(self, row: int) -> bool:
+        """Whether a record of a run, so far, holds no finite gradient; some are NaN where nobody trains a weight."""
+        records = int(np.asarray(self._array("records_written")[row]))
+        norms = np.asarray(self._array("dense_gradient_norm_mean")[row, :records])
+        return bool((~np.isfinite(norms)).all(axis=1).any())
+
     def initial_weights(self, row: int) -> str:
         """Digest of the weights that one run began with."""
         return str(np.asarray(self._array("initial_weights")[row]))

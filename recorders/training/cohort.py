@@ -63,7 +63,7 @@ class Cohort:
         if self.stacked and any(True for _ in self._model.buffers()):
             raise InputError("networks with buffers cannot be trained as a stack: pass --stacked no")
         self._cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
-        self._activations = Activations(self._model)
+        self._activations = Activations(self._model, stacked=self.stacked)
         self.layers = self._activations.layers
         self.activation_sources = self._activations.sources
         self.names = list(prunable_parameters(self._model))

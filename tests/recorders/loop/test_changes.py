@@ -75,3 +75,44 @@ def test_layers_that_are_unfrozen_later_are_named_once(tmp_path: Path) -> None:
         optimizer.step()
     assert len(told) == 1
     np.testing.assert_allclose(recorded(tmp_path / "s.zarr").learning_rate_1, [np.nan, 0.01, 0.01])
+
+
+def test_a_layer_replaced_inside_an_optimizer_s_groups_is_followed(tmp_path: Path) -> None:
+    model, expected = network(), []
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1):
+        for step in range(4):
+            if step == 2:
+                model[0] = nn.Linear(12, 9)
+                optimizer.param_groups[0]["params"] = list(model.parameters())
+            backward(model, step)
+            expected.append(norms(model))
+            optimizer.step()
+            optimizer.zero_grad()
+    agrees(tmp_path / "s.zarr", expected)
+
+
+def test_a_layer_replaced_in_a_loop_without_an_optimizer_is_followed(tmp_path: Path) -> None:
+    model, expected = network(), []
+    with Recorder(tmp_path / "s.zarr", model, [], run=RUN, interval=1) as recorder:
+        for step in range(4):
+            if step == 2:
+                model[0] = nn.Linear(12, 9)
+            model.zero_grad()
+            backward(model, step)
+            expected.append(norms(model))
+            recorder.observe()
+    agrees(tmp_path / "s.zarr", expected)
+
+
+def test_an_optimizer_of_a_part_that_takes_over_holds_nothing_up(tmp_path: Path) -> None:
+    model = network()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1) as recorder:
+        for step in range(12):
+            if step == 4:
+                optimizer = SGD(model[4:].parameters(), lr=0.1)  # the rest is not trained any further
+            backward(model, step)
+            optimizer.step()
+            model.zero_grad()
+        assert recorder.step == 12

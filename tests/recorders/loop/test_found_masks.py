@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -275,3 +276,59 @@ def test_a_forgotten_checkpoint_is_noticed_also_when_the_model_was_pruned_meanwh
     prune.identity(again[0], "weight")
     with pytest.raises(InputError, match="the model has the weights that the run began with"):
         Recorder(store, again, torch.optim.SGD(again.parameters()), **options, exist="resume", steps_done=4)
+
+
+def test_masks_that_move_are_seen_at_once(tmp_path: Path) -> None:
+    """Parametrized, unparametrized, put into another layer: not only when the next record is taken."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=20) as recorder:
+        train(model, optimizer, 3, recorder)
+        parametrize.register_parametrization(model[0], "weight", Times(MASK))
+        train(model, optimizer, 3, recorder)
+        parametrize.remove_parametrizations(model[0], "weight", leave_parametrized=False)
+        train(model, optimizer, 3, recorder)
+        masked = Masked("mask", "buffer")
+        masked.weight = model[0].weight
+        model[0] = masked
+        train(model, optimizer, 3, recorder)
+        model[0].mask = torch.ones(9, 12)
+        train(model, optimizer, 3, recorder)
+    dataset = open_study(tmp_path / "s.zarr").isel(run=0)
+    assert dataset.update_step.values.tolist()[:4] == [3, 6, 9, 12]
+    assert dataset.pruned[:4, 0].values.tolist() == [81, 0, 81, 0]
+    assert dataset.regrown[:4, 0].values.tolist() == [0, 81, 0, 81]
+
+
+def test_a_mask_made_in_inference_mode_is_followed(tmp_path: Path) -> None:
+    model = network()
+    with torch.inference_mode():
+        mask = MASK.clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    run = RUN | {"sparsity": 0.422}
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=run, interval=1, masks={"0.weight": mask}) as recorder:
+        train(model, optimizer, 1, recorder)
+        with torch.inference_mode():
+            mask[0] = 1
+        train(model, optimizer, 1, recorder)
+        with torch.inference_mode():
+            mask.copy_(MASK)
+    assert open_study(tmp_path / "s.zarr").active_weights[0, :, 0].values.tolist() == [27, 36]
+
+
+def test_pruning_between_a_checkpoint_and_the_next_step_is_an_update_of_the_resumed_run(tmp_path: Path) -> None:
+    store, model = tmp_path / "s.zarr", network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    options: dict[str, Any] = {"run": RUN | {"sparsity": 0.422}, "interval": 2, "total_steps": 8}
+    prune.identity(model[0], "weight")
+    with contextlib.suppress(KeyboardInterrupt), Recorder(store, model, optimizer, **options) as recorder:
+        train(model, optimizer, 4, recorder)
+        prune.custom_from_mask(model[0], "weight", MASK)
+        recorder.flush()
+        raise KeyboardInterrupt
+    with Recorder(store, model, optimizer, **options, exist="resume", steps_done=4) as recorder:
+        train(model, optimizer, 4, recorder)
+    dataset = open_study(store).isel(run=0)
+    assert dataset.update_step.values.tolist() == [4]
+    assert dataset.pruned[0, 0].item() == 81
+    assert dataset.active_weights[:, 0].values.tolist() == [108, 108, 27, 27]

@@ -218,3 +218,41 @@ def test_a_compiled_model_is_measured_whatever_was_compiled_before(tmp_path: Pat
         train(compiled, optimizer, 4, recorder, spy)  # type: ignore[arg-type]
     dataset = open_study(tmp_path / "s.zarr").isel(run=0)
     np.testing.assert_allclose(dataset.activation_rms[:, 0], np.sqrt(squares), rtol=1e-5)
+
+
+def test_what_is_called_under_vmap_or_on_the_meta_device_has_no_value_and_crashes_nothing(tmp_path: Path) -> None:
+    model = network()
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+    matrices = [name for name, w in weights.items() if w.ndim > 1]
+
+    def loss(own: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(model, own, (x,)).square().mean()  # type: ignore[no-any-return]
+
+    with Recorder(tmp_path / "s.zarr", model, [], run=RUN, interval=1) as recorder:
+        each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, X)
+        own = {n: weights[n] for n in matrices}, {n: each[n].mean(0) for n in matrices}
+        with pytest.warns(UserWarning, match="activation_rms of '0', '2' is NaN: called under vmap"):
+            recorder.observe(*own)
+    on_meta = network().to("meta")
+    caught = Activations(on_meta)
+    on_meta(X.to("meta"))
+    assert caught.take(X).isnan().all()
+    assert set(caught.missing.values()) == {"none: called on the meta device"}
+
+
+def test_later_evaluations_of_a_closure_are_of_no_step(tmp_path: Path) -> None:
+    model, squares = network(), []
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN, interval=1):
+        for _ in range(3):
+            squares.append(mean_square(torch.relu(X @ model[0].weight.T + model[0].bias)))
+
+            def closure() -> torch.Tensor:
+                optimizer.zero_grad()
+                loss = model(X).square().mean()
+                loss.backward()
+                return loss  # type: ignore[no-any-return]
+
+            optimizer.step(closure)
+    dataset = open_study(tmp_path / "s.zarr").isel(run=0)
+    np.testing.assert_allclose(dataset.activation_rms[:, 0], np.sqrt(squares), rtol=1e-5)

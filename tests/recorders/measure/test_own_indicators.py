@@ -10,10 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from burden_analysis import compare_strategies, cumulative_mean, endpoint, open_study, series
+from burden_analysis import (
+    INDICATORS,
+    PROBE_INDICATORS,
+    compare_strategies,
+    cumulative_mean,
+    endpoint,
+    open_study,
+    series,
+)
 from recorders import Indicator, Recorder
 from recorders.contract import InputError
 from recorders.settings import Settings
+from recorders.store.stored_names import STORED_NAMES
 from recorders.study import Resources, record_study
 from reports import figure2
 from tests.recorders.own_loop import RUN, network, train
@@ -205,3 +214,59 @@ def test_a_study_records_updates_and_compares_and_draws_them(tmp_path: Path, sta
     assert len(result.seeds) == 2
     figure = figure2(study, gradient="update_norm_mean", order=("iterative", "random"))
     assert "step's change of the active weights" in figure.caption
+
+
+def test_every_name_that_the_analysis_gives_is_taken() -> None:
+    assert (INDICATORS.keys() | PROBE_INDICATORS.keys()) <= STORED_NAMES
+    with pytest.raises(InputError, match="indicator 'gradient_rms' is the name of a recorded variable"):
+        Indicator("gradient_rms", abs)
+
+
+def test_one_name_means_one_thing_in_a_store(tmp_path: Path) -> None:
+    def record(seed: int, *indicators: Indicator, **more: Any) -> Recorder:
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = RUN | {"seed": seed} | more
+        with Recorder(tmp_path / "s.zarr", model, optimizer, run=run, interval=1, indicators=indicators) as recorder:
+            train(model, optimizer, 2, recorder)
+            recorder.log(free=1.0)
+        return recorder
+
+    record(0, SIGNAL, alpha=0.5)
+    record(1, SIGNAL, alpha=0.5)  # the same: fine
+    for other in (Indicator("signal", SIGNAL.function), Indicator("alpha", SIGNAL.function)):
+        with pytest.raises(
+            InputError, match=f"indicator '{other.name}' is something else in the run 'mine-s0-seed[01]-alpha"
+        ):
+            record(2, other)
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN | {"seed": 3, "alpha": 0.5}, interval=1) as recorder:
+        train(model, optimizer, 1, recorder)
+        with pytest.raises(
+            InputError, match="cannot log 'signal': it is an indicator of the run 'mine-s0-seed[01]-alpha"
+        ):
+            recorder.log(signal=1.0)
+    assert open_study(tmp_path / "s.zarr").sizes["run"] == 3
+
+
+def test_steps_that_a_scaler_skips_leave_the_norms_of_updates_alone(tmp_path: Path) -> None:
+    model = network()
+    optimizers = [
+        torch.optim.SGD(model[0].parameters(), lr=0.1, fused=True),
+        torch.optim.Adam(model[2:].parameters(), fused=True),
+    ]
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    with Recorder(tmp_path / "s.zarr", model, optimizers, run=RUN, interval=1, indicators="update_norm") as recorder:
+        for step in range(4):
+            model.zero_grad()
+            scaler.scale(model(torch.ones(2, 12)).square().mean()).backward()
+            if step < 2:
+                model[2].weight.grad[0, 0] = torch.inf
+            for optimizer in optimizers:
+                scaler.step(optimizer)
+            scaler.update()
+    dataset = open_study(tmp_path / "s.zarr").isel(run=0)
+    assert recorder.step == 2
+    assert np.isfinite(dataset.update_norm).all()
+    assert (dataset.update_norm > 0).all()
