@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,26 +16,36 @@ _KEPT = 64  # passes of which the backward pass may be still to come: micro-batc
 
 def recomputing() -> bool:
     """Whether this runs within a backward pass."""
-    return bool(torch._C._current_graph_task_id() != -1)
+    return _backward_pass() != -1
+
+
+def _backward_pass() -> int:
+    """Tell which backward pass this runs in; -1 outside of any."""
+    return int(torch._C._current_graph_task_id())
+
+
+@dataclass
+class _ForwardPass:
+    step: int
+    sums: torch.Tensor
+    repeated: bool = False
+    passed_over: int | None = None  # by which backward pass a later one with equal tokens was taken for it
 
 
 class RecentPasses:
     """Remembers the step of each recent forward pass, to be found again by the tokens; copies start empty.
 
     A recomputation sees the very tokens of its pass, whatever the order of passes and backward passes. Of passes with
-    equal tokens the last one comes first, as in a backward pass through all of them.
+    equal tokens the last one comes first, as in a backward pass through all of them; where each has a backward pass of
+    its own their order cannot be told, which is a warning.
     """
 
     def __init__(self) -> None:
-        self._steps: deque[int] = deque(maxlen=_KEPT)
-        self._sums: deque[torch.Tensor] = deque(maxlen=_KEPT)
-        self._repeated: deque[bool] = deque(maxlen=_KEPT)
+        self._passes: deque[_ForwardPass] = deque(maxlen=_KEPT)
 
     def add(self, step: int, tokens: torch.Tensor) -> None:
         """Remember a pass."""
-        self._steps.append(step)
-        self._sums.append(_sums(tokens))
-        self._repeated.append(False)
+        self._passes.append(_ForwardPass(step, _sums(tokens)))
 
     def step(self, tokens: torch.Tensor) -> int:
         """Find the pass that these tokens repeat.
@@ -53,19 +65,29 @@ class RecentPasses:
             No recent pass had these tokens.
         """
         sums = _sums(tokens)
-        same = [i for i, other in enumerate(self._sums) if torch.equal(other, sums)]
+        same = [p for p in self._passes if torch.equal(p.sums, sums)]
         if not same:
             raise InputError(
                 "random merging cannot tell which forward pass is recomputed: none of the last "
-                f"{len(self._sums)} (at most {_KEPT} are kept) had the same tokens; checkpoint with "
+                f"{len(self._passes)} (at most {_KEPT} are kept) had the same tokens; checkpoint with "
                 "preserve_rng_state=True and leave the merging outside where its input cannot be repeated"
             )
-        if all(self._repeated[i] for i in same):  # a second backward pass through the same graph
-            for i in same:
-                self._repeated[i] = False
-        found = max(i for i in same if not self._repeated[i])
-        self._repeated[found] = True
-        return self._steps[found]
+        if all(p.repeated for p in same):  # a second backward pass through the same graph
+            for p in same:
+                p.repeated, p.passed_over = False, None
+        *others, found = [p for p in same if not p.repeated]
+        task = _backward_pass()
+        if found.passed_over not in (None, task):
+            warnings.warn(
+                "random merging was recomputed in several backward passes for forward passes with equal tokens: "
+                "gradients are right only if the last forward pass went first; sum their losses, or leave the merging "
+                "outside of the checkpoint",
+                stacklevel=2,
+            )
+        for p in others:
+            p.passed_over = task
+        found.repeated = True
+        return found.step
 
     def __reduce__(self) -> Any:
         return type(self), ()

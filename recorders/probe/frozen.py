@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from recorders.networks.layers import hidden_layers, prunable_parameters
+from recorders.probe.linearity import has_own_forward, multiplies
 from recorders.probe.pieces import FixedInput, linear_input
 from recorders.probe.running import fitting, logits
 from recorders.probe.survivors import unit_axis
@@ -44,8 +47,9 @@ class Pass:
 class FrozenNetwork:
     """A float64 copy of a network, in evaluation mode; the original, its mode and its hooks are left alone.
 
-    A first layer that is linear, with nothing trained before it, always gets the same input. Its output is not computed
-    in the network: whoever calls `forward` gives it, since outputs under several masks share most of that product.
+    A first layer that is linear and no more, with nothing trained before it, always gets the same input. Its output is
+    not computed in the network: whoever calls `forward` gives it, since outputs under several masks share most of that
+    product.
 
     Parameters
     ----------
@@ -80,13 +84,13 @@ class FrozenNetwork:
             self._images = fitting(self._model, images)
         self._arguments: dict[str, tuple[Any, ...]] = {}
         self._hidden: dict[str, Any] = {}
+        self._turn: dict[nn.Module, str] = {}
         self._first_output: torch.Tensor | None = None
         called: list[nn.Module] = []
         handles = [m.register_forward_pre_hook(lambda m, _: called.append(m)) for m in _parameterised(self._model)]
         for name, owner in self.owners.items():
             owner.register_forward_pre_hook(partial(self._keep_arguments, name), with_kwargs=True)
-        for name, module in hidden.items():
-            module.register_forward_hook(partial(self._keep_output, name))
+        self._watch(hidden)
         self._model.requires_grad_(requires_grad=False)
         self._tensors = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
         with torch.no_grad():
@@ -123,10 +127,27 @@ class FrozenNetwork:
         self._arguments, self._hidden, self._first_output = {}, {}, None
         return found
 
+    def _watch(self, hidden: Mapping[str, nn.Module]) -> None:
+        """Keep hidden outputs; that of an activation function which layers share is of the layer called before it."""
+        layers = Counter(hidden.values())
+        for name, module in hidden.items():
+            if layers[module] == 1 or isinstance(module, nn.MultiheadAttention):
+                module.register_forward_hook(partial(self._keep_output, name))
+                continue
+            self.layers[name].register_forward_hook(partial(self._take_turn, name, module))
+            if module not in self._turn:
+                module.register_forward_hook(self._keep_shared)
+                self._turn[module] = ""
+
     def _find_gaps(self) -> None:
         weights, arguments, hidden = dict(self._model.named_parameters()), self._arguments, self._hidden
         inputs = {name: linear_input(owner, name, arguments.get(name)) for name, owner in self.owners.items()}
         self.no_split = {name: found for name, found in inputs.items() if isinstance(found, str)}
+        for name, found in inputs.items():
+            owner = self.owners[name]
+            derived = isinstance(owner, nn.Linear | _ConvNd) and has_own_forward(owner)
+            if derived and isinstance(found, torch.Tensor) and not multiplies(owner, found, arguments[name]):
+                self.no_split[name] = f"{type(owner).__name__} does more than to multiply by it"
         axes = {n: unit_axis(m, weights.get(f"{n}.weight"), hidden.get(n)) for n, m in self.layers.items()}
         self.no_load = {name: found for name, found in axes.items() if isinstance(found, str)}
 
@@ -134,8 +155,8 @@ class FrozenNetwork:
         """Have the first layer's output given, if no weights that will change come before it, nor it again."""
         name = next(iter(self._arguments), None)
         owner = None if name is None else self.owners[name]
-        shared = isinstance(owner, nn.Linear) and owner is called[0] and called.count(owner) == 1
-        self.first = name if shared else None
+        linear = isinstance(owner, nn.Linear) and not has_own_forward(owner)
+        self.first = name if linear and owner is called[0] and called.count(called[0]) == 1 else None
         if self.first is not None and owner is not None:
             inputs = self._arguments[self.first][0]
             self.first_input, self._first_shape = FixedInput(inputs), inputs.shape[:-1]
@@ -157,6 +178,14 @@ class FrozenNetwork:
     def _keep_output(self, name: str, _: nn.Module, __: Any, output: Any) -> None:
         self._hidden[name] = output[0] if isinstance(output, tuple) else output
 
+    def _take_turn(self, name: str, follows: nn.Module, *_: Any) -> None:
+        self._turn[follows] = name
+
+    def _keep_shared(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        name, self._turn[module] = self._turn[module], ""
+        if name:
+            self._keep_output(name, module, arguments, output)
+
 
 def _owner(model: nn.Module, name: str) -> nn.Module:
     path = name.rpartition(".")[0]
@@ -176,4 +205,6 @@ def _quiet_copy(model: nn.Module) -> nn.Module:
     for module in copy.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
+        if isinstance(module, nn.TransformerEncoder):  # padded tokens, as in training: hooks see no ragged tensors
+            module.use_nested_tensor = False
     return copy

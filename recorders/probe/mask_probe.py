@@ -51,7 +51,7 @@ class MaskProbe:
     def __init__(self, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
         if any(name.endswith("_orig") for name, _ in model.named_parameters()):
             raise InputError("the network is under torch.nn.utils.prune: make the probe before the first pruning")
-        if not isinstance(images, torch.Tensor):
+        if not isinstance(images, torch.Tensor) or not images.ndim:
             raise InputError(f"the probe's images are a {type(images).__name__}: give one tensor, one sample a row")
         _check_labels(images, labels)
         self._network = FrozenNetwork(model, images)

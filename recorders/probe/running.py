@@ -39,7 +39,7 @@ def logits(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    Tensor, shape (sample, class)
+    Tensor of float64, shape (sample, class)
 
     Raises
     ------
@@ -55,7 +55,7 @@ def logits(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
             f"{type(output).__name__} with {shapes}: give it a model that returns one tensor of them for "
             f"{len(inputs)} samples, alone or as 'logits'"
         )
-    return found[0]
+    return found[0].double()  # some networks give float32 whatever they compute in
 
 
 def _held(output: Any) -> list[torch.Tensor]:

@@ -131,7 +131,7 @@ class Snapshot:
     def _split(self, name: str, gone: tuple[torch.Tensor, ...], run: Pass) -> torch.Tensor:
         """Decompose one layer; NaN where it was not called, or is not linear in this weight."""
         owner, weight = self._network.owners[name], self._wide[name]
-        inputs = linear_input(owner, name, run.arguments.get(name))
+        inputs = self._network.no_split.get(name) or linear_input(owner, name, run.arguments.get(name))
         if isinstance(inputs, torch.Tensor):
             return layer_split(*(contribution(owner, inputs, weight, kept) for kept in gone))
         return torch.full((len(TERMS) + len(PARTS),), torch.nan, dtype=torch.float64)

@@ -48,7 +48,7 @@ def unit_axis(layer: nn.Module, weight: torch.Tensor | None, output: Any) -> int
     if weight is None:
         made = "parametrizations" in layer._modules
         return "its weight is parametrized" if made else f"{kind} has no one weight whose rows are its units"
-    if isinstance(layer, nn.modules.conv._ConvTransposeNd | nn.Embedding | nn.EmbeddingBag):
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd | nn.Embedding | nn.EmbeddingBag) or _is_of_gpt2(layer):
         return f"the rows of its weight are no units of {kind}"
     if not isinstance(output, torch.Tensor):
         return "it was not called" if output is None else f"its output is a {type(output).__name__}"
@@ -57,10 +57,18 @@ def unit_axis(layer: nn.Module, weight: torch.Tensor | None, output: Any) -> int
     elif isinstance(layer, nn.Linear | nn.Bilinear):
         axis = -1
     else:  # a module of one's own
-        axis = 1 if output.ndim == 4 and output.shape[1] == len(weight) else -1
+        fitting = [axis for axis in range(1, output.ndim) if output.shape[axis] == len(weight)]
+        if len(fitting) > 1:
+            return f"which axis of its output of shape {tuple(output.shape)} has its {len(weight)} units cannot be told"
+        axis = fitting[0] if fitting else -1
     if output.ndim < -axis or output.shape[axis] != len(weight):
         return f"its output of shape {tuple(output.shape)} has no {len(weight)} units where a {kind} has them"
     return axis
+
+
+def _is_of_gpt2(layer: nn.Module) -> bool:
+    """Whether it is the linear layer of transformers that has columns for units; without importing that library."""
+    return any((k.__module__, k.__name__) == ("transformers.pytorch_utils", "Conv1D") for k in type(layer).__mro__)
 
 
 def unit_activations(output: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:

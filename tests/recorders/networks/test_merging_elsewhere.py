@@ -105,6 +105,25 @@ def test_equal_tokens_in_two_passes_and_every_metric(metric: str) -> None:
         torch.testing.assert_close(checkpointed.grad, plain.grad, rtol=1e-12, atol=1e-15)
 
 
+def test_equal_tokens_with_backward_passes_of_their_own_are_a_warning() -> None:
+    torch.manual_seed(0)
+    network, tokens = Network(), torch.randn(2, 17, 6)
+    losses = [WAYS["non-reentrant"](network, tokens).mean() for _ in range(2)]
+    losses[0].backward()
+    with pytest.warns(UserWarning, match="for forward passes with equal tokens: gradients are right only if"):
+        losses[1].backward()
+
+
+def test_equal_tokens_of_passes_without_a_backward_pass_or_in_turn_are_none() -> None:
+    torch.manual_seed(0)
+    network, tokens = Network(), torch.randn(2, 17, 6)
+    for _ in range(3):
+        WAYS["non-reentrant"](network, tokens)  # whose loss nobody asks for
+        one_by_one(WAYS["non-reentrant"], network, [tokens, tokens])
+    together(WAYS["non-reentrant"], network, [tokens, tokens])
+    assert network.merge.steps == 11
+
+
 def test_a_recomputation_with_other_tokens_is_one_line() -> None:
     torch.manual_seed(0)
     network = Network(dropout=0.5)
