@@ -128,7 +128,8 @@ class Activations:
         if value is None:
             self.sources[name] = f"none: the output ({type(output).__name__}) holds no floating tensor"
             return
-        if value.is_meta or (not self._stacked and _is_batched(value)):
+        eager = not torch.compiler.is_compiling()  # what compiles cannot look into transforms
+        if value.is_meta or (eager and not self._stacked and _is_batched(value)):
             self.sources[name] = f"none: called {'on the meta device' if value.is_meta else 'under vmap'}"
             return
         value = value.detach()
