@@ -244,7 +244,7 @@ def test_one_name_means_one_thing_in_a_store(tmp_path: Path) -> None:
     with Recorder(tmp_path / "s.zarr", model, optimizer, run=RUN | {"seed": 3, "alpha": 0.5}, interval=1) as recorder:
         train(model, optimizer, 1, recorder)
         with pytest.raises(
-            InputError, match="cannot log 'signal': it is an indicator of the run 'mine-s0-seed[01]-alpha"
+            InputError, match=r"cannot log 'signal': it is an indicator of the run 'mine-s0-seed[01]-alpha"
         ):
             recorder.log(signal=1.0)
     assert open_study(tmp_path / "s.zarr").sizes["run"] == 3
