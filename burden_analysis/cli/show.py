@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from burden_analysis.cli.arguments import Show
+from burden_analysis.results.words import counted
 from recorders.contract import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def show(asked: Show, _: str) -> int:
@@ -24,10 +29,21 @@ def show(asked: Show, _: str) -> int:
     for run in missing.to_dict("records"):
         reason = f", {run['status_reason']}" if run["status_reason"] else ""
         sys.stdout.write(f"missing: {'/'.join(run[name] for name in named)} ({run['status']}{reason})\n")
-    remarks = dataset["remarks"].to_numpy().tolist() if "remarks" in dataset else []
-    for run, text in zip(table.to_dict("records"), remarks, strict=False):
-        if text:
-            sys.stdout.write(f"remark: {'/'.join(run[name] for name in named)}: {text}\n")
+    for line in _remarks(dataset):
+        sys.stdout.write(f"remark: {line}\n")
     for part in unstarted(dataset):
         sys.stdout.write(f"missing: every run of {part} (not begun)\n")
     return 0
+
+
+def _remarks(dataset: xr.Dataset) -> list[str]:
+    """List what was remarked while recording; of several runs alike once."""
+    texts = dataset["remarks"].to_numpy().tolist() if "remarks" in dataset else []
+    runs: dict[str, list[str]] = {}
+    for run, text in zip(dataset["run_id"].to_numpy().tolist(), texts, strict=False):
+        runs.setdefault(text, []).append(run)
+    runs.pop("", None)
+    return [
+        names[0] + (f" and {counted(len(names) - 1, 'further run')}" if names[1:] else "") + f": {text}"
+        for text, names in runs.items()
+    ]

@@ -12,6 +12,9 @@ import pytest
 import zarr
 
 from burden_analysis.cli.main import main
+from recorders.store.layout import Layout
+from recorders.store.recording import create_recording
+from recorders.store.writer import RecordingWriter
 
 Burden = Callable[..., tuple[int, str, str]]
 SMALL = ("--hidden", "12", "8", "--epochs", "2", "--interval", "4", "--sparsities", "0.5", "0.8", "--seeds", "0", "1")
@@ -76,6 +79,19 @@ def test_show_lists_every_run(burden: Burden, results: Path) -> None:
     assert code == 0
     assert out.count("complete") == 12
     assert "12 of 12 runs finished" in out
+
+
+def test_show_prints_remarks_of_several_runs_once(burden: Burden, tmp_path: Path) -> None:
+    runs = [{"run_id": f"x-{seed}", "strategy": "x", "sparsity": 0.5, "seed": seed} for seed in range(3)]
+    layout = Layout(runs, {"w": (2, 2)}, [], np.array([1, 2]))
+    create_recording(tmp_path / "s.zarr", "a", layout, config={}, provenance={})
+    writer = RecordingWriter(tmp_path / "s.zarr", "a", [0, 1, 2])
+    for row, text in enumerate(("too dense", "", "too dense")):
+        writer.write_remark(row, text)
+    code, out, _ = burden("show", tmp_path / "s.zarr")
+    assert code == 0
+    assert out.count("remark") == 1
+    assert "remark: x-0 and 1 further run: too dense" in out
 
 
 def test_compare_prints_a_table_a_verdict_or_json(burden: Burden, results: Path) -> None:
