@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from recorders.contract import InputError, magnitudes
+from recorders.contract import InputError, Variable, magnitudes, variable
 from recorders.settings.naming import run_name
+from recorders.store.root import recording_with_another, recording_with_scalar, recording_with_setting
 from recorders.store.stored_names import STORED_NAMES
 
 REQUIRED = ("strategy", "sparsity", "seed")
@@ -81,3 +83,28 @@ def check_scalar(name: str, value: Any) -> None:
         return
     if not isinstance(value, (int, float, np.generic, np.ndarray)) or np.size(value) != 1 or np.iscomplexobj(value):
         raise InputError(f"cannot log {name!r}: {value!r} is no number; log one number, or leave it out")
+
+
+def check_names(store: Path, run: Mapping[str, Any], indicators: Iterable[Variable], *, but: str) -> None:
+    """Refuse settings and indicators that mean something else in another run: the store would no longer open."""
+    for name in run:
+        if name not in REQUIRED and (other := recording_with_scalar(store, name)):
+            raise InputError(
+                f"run setting {name!r} is the name of what the run {other!r} in {store} logs: call it 'run_{name}'"
+            )
+    for indicator in indicators:
+        if other := recording_with_another(store, indicator.name, indicator.combine, but=but):
+            raise InputError(
+                f"indicator {indicator.name!r} is something else in the run {other!r} of {store}: rename it, "
+                "or combine it alike"
+            )
+
+
+def check_scalar_name(store: Path, name: str, *, but: str) -> None:
+    """Refuse to log under a name that is a setting or an indicator of another run."""
+    if variable(name) is None and (other := recording_with_setting(store, name)):
+        raise InputError(f"cannot log {name!r}: it is a setting of the run {other!r} in {store}; choose another name")
+    if other := recording_with_another(store, name, "", but=but):
+        raise InputError(
+            f"cannot log {name!r}: it is an indicator of the run {other!r} in {store}; choose another name"
+        )

@@ -55,7 +55,7 @@ class MaskSource:
         self.current: list[torch.Tensor] = []
         self.sources = dict.fromkeys(parameters, "")
 
-    def refresh(self, *, thorough: bool, ended: bool = False) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def refresh(self, *, thorough: bool, between_steps: bool = False) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Read the masks.
 
         Parameters
@@ -63,19 +63,19 @@ class MaskSource:
         thorough : bool
             Compare values even where no tensor was replaced or written as far as autograd knows (on a GPU this waits
             for the device).
-        ended : bool
-            Training is over: a mask that is gone by now was made permanent (`prune.remove`) and is kept, and zeros are
-            those of the last step.
+        between_steps : bool
+            No step begins now: a mask that is gone may have been made permanent (`prune.remove`) and is kept, and zeros
+            are those of the last step.
 
         Returns
         -------
         tuple of Tensor, each of shape (1, parameter), or None
             Weights that came back and weights that were masked since the last call; None when no mask changed.
         """
-        if self._masks == ZEROS and self.current and (ended or not thorough):
+        if self._masks == ZEROS and self.current and (between_steps or not thorough):
             return None
         masks = self._read()
-        if ended:
+        if between_steps:
             masks = {name: mask for name, (mask, _) in self._seen.items()} | dict(masks)
         if self._is_as_seen(masks) and not (thorough and masks):
             return None

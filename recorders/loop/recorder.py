@@ -227,7 +227,9 @@ class Recorder:
             Something could not be written.
         """
         with torch.no_grad():
-            self._note_masks(thorough=True)  # an update between this step and the next belongs to the checkpoint
+            self._note_masks(
+                thorough=True, between_steps=True
+            )  # an update between this step and the next belongs to the checkpoint
         self._recording.monitor.commit()
 
     def close(self, failure: str = "") -> None:
@@ -273,7 +275,7 @@ class Recorder:
         status, reason = self._recording.judged(status, reason)
         if status is Status.COMPLETE:
             self._recording.monitor.finish_interval()  # of the masks its steps were taken with
-        self._note_masks(thorough=True, ended=True)
+        self._note_masks(thorough=True, between_steps=True)
         self._recording.end(status, reason)
 
     def _begin_step(self) -> torch.Tensor | None:
@@ -296,9 +298,9 @@ class Recorder:
             self._activations.warn()
             self._probe.relax()
 
-    def _note_masks(self, *, thorough: bool, ended: bool = False) -> None:
+    def _note_masks(self, *, thorough: bool, between_steps: bool = False) -> None:
         before = self._masks.current
-        changed = self._masks.refresh(thorough=thorough, ended=ended)
+        changed = self._masks.refresh(thorough=thorough, between_steps=between_steps)
         if changed is None:
             return
         self._take_masks()

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from recorders.contract import BurdenError, InputError, RunError, Status, Variable, variable
-from recorders.loop.description import REQUIRED, recording_name, sparsity_remark
+from recorders.contract import BurdenError, InputError, RunError, Status, Variable
+from recorders.loop.description import check_names, check_scalar_name, recording_name, sparsity_remark
 from recorders.loop.resumption import rewind
 from recorders.measure.monitor import Monitor
 from recorders.settings.naming import continuation_name, continuations
@@ -30,9 +30,6 @@ from recorders.store.recovery import recover, remove
 from recorders.store.root import (
     open_root,
     recording_names,
-    recording_with_another,
-    recording_with_scalar,
-    recording_with_setting,
 )
 from recorders.store.writer import RecordingWriter
 
@@ -123,7 +120,7 @@ class LoopRecording:
         try:
             open_root(store, create=True)
             self._open.enter_context(exclusive(store, self._base))  # its continuations are under this lock too
-            self._check_settings()
+            check_names(store, run, indicators, but=self._base)
             self._start(exist, steps_done)
         except BaseException:
             self._open.close()
@@ -160,14 +157,7 @@ class LoopRecording:
         for name in names:
             if name in self._scalars:
                 continue
-            if variable(name) is None and (other := recording_with_setting(self.store, name)):
-                raise InputError(
-                    f"cannot log {name!r}: it is a setting of the run {other!r} in {self.store}; choose another name"
-                )
-            if other := recording_with_another(self.store, name, "", but=self.name):
-                raise InputError(
-                    f"cannot log {name!r}: it is an indicator of the run {other!r} in {self.store}; choose another name"
-                )
+            check_scalar_name(self.store, name, but=self.name)
             self._scalars.add(name)
 
     def end(self, status: Status, reason: str = "") -> None:
@@ -219,21 +209,6 @@ class LoopRecording:
             texts.insert(0, text)
             warnings.warn(f"{self._base}: {text}", stacklevel=2)
         self._writer.write_remark(0, "; ".join(texts))
-
-    def _check_settings(self) -> None:
-        for name in self._run:
-            if name not in REQUIRED and (other := recording_with_scalar(self.store, name)):
-                raise InputError(
-                    f"run setting {name!r} is the name of what the run {other!r} in {self.store} logs: "
-                    f"call it 'run_{name}'"
-                )
-
-        for indicator in self._indicators:
-            if other := recording_with_another(self.store, indicator.name, indicator.combine, but=self._base):
-                raise InputError(
-                    f"indicator {indicator.name!r} is something else in the run {other!r} of {self.store}: rename it, "
-                    "or combine it alike"
-                )
 
     def _check_there(self) -> None:
         if not (self.store / self.name / "zarr.json").exists():

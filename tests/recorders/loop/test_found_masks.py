@@ -188,6 +188,7 @@ def test_exact_zeros_count_where_it_is_asked_for(tmp_path: Path, interval: int) 
             with torch.no_grad():
                 model[0].weight.mul_(MASK)
             train(model, optimizer, 1, recorder)  # after the last step the weights are no longer 0
+            recorder.flush()
     dataset = open_study(tmp_path / "s.zarr").isel(run=0)
     assert dataset.active_weights.values.tolist() == [[27, 63, 21]] * (4 // interval)
     assert dataset.mask_source.values.tolist() == ["weights that are exactly 0"] * 3
