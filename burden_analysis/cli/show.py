@@ -38,9 +38,10 @@ def show(asked: Show, _: str) -> int:
 
 def _remarks(dataset: xr.Dataset) -> list[str]:
     """List what was remarked while recording; of several runs alike once."""
-    texts = dataset["remarks"].to_numpy().tolist() if "remarks" in dataset else []
+    if "remarks" not in dataset:  # a store of version 0.1.0
+        return []
     runs: dict[str, list[str]] = {}
-    for run, text in zip(dataset["run_id"].to_numpy().tolist(), texts, strict=False):
+    for run, text in zip(dataset["run_id"].to_numpy().tolist(), dataset["remarks"].to_numpy().tolist(), strict=True):
         runs.setdefault(text, []).append(run)
     runs.pop("", None)
     return [

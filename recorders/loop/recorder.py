@@ -285,7 +285,10 @@ class Recorder:
             self._recording.roll_over()
             self._probe.forget()
             self._take_masks()
-        self._note_masks(thorough=self._recording.monitor.due)
+        due = self._recording.monitor.due
+        self._note_masks(thorough=due)
+        if due:  # with the weights that the record is of, before any is updated
+            self._probe.relax()
         return self._recording.monitor.active
 
     def _take_step(self, values: torch.Tensor) -> None:
@@ -296,7 +299,6 @@ class Recorder:
         monitor.activations(self._activations.take(values).unsqueeze(0))
         if monitor.observed(values):
             self._activations.warn()
-            self._probe.relax()
 
     def _note_masks(self, *, thorough: bool, between_steps: bool = False) -> None:
         before = self._masks.current
@@ -321,7 +323,14 @@ class _SilentRecorder(Recorder):
     step, name = 0, ""
 
     def __init__(
-        self, _: Any, model: nn.Module, optimizer: Optimizers, *, masks: MaskArgument = None, **others: Any
+        self,
+        _: Any,
+        model: nn.Module,
+        optimizer: Optimizers,
+        *,
+        interval: int = 50,
+        masks: MaskArgument = None,
+        **others: Any,
     ) -> None:
         """Hold nothing, or what is needed to measure its share."""
         network = unwrapped_model(model)
@@ -334,6 +343,8 @@ class _SilentRecorder(Recorder):
             self._masks.refresh(thorough=False)
             meet(network)
             _digest(network)
+            self._steps_begun, self._interval = 0, interval
+            self._active = count_active(self._masks.current, stacked=False)
             self._share = MeasuredSteps(
                 weights, self._masks, asked_indicators(()), begin=self._begin_step, take=lambda _: None
             )
@@ -358,8 +369,11 @@ class _SilentRecorder(Recorder):
         self.close()
 
     def _begin_step(self) -> torch.Tensor | None:
-        self._masks.refresh(thorough=False)
-        return count_active(self._masks.current, stacked=False)
+        self._steps_begun += 1
+        # As thorough as the first rank is, at the same steps: all must measure under one mask.
+        if self._masks.refresh(thorough=self._steps_begun % self._interval == 0) is not None:
+            self._active = count_active(self._masks.current, stacked=False)
+        return self._active
 
 
 def _digest(network: nn.Module) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from recorders.contract import COMBINATIONS, UPDATE_NORM, InputError, Variable, unknown_name
+from recorders.measure.device_buffer import wide
 from recorders.store.stored_names import STORED_NAMES
 
 Tensors = Sequence[torch.Tensor]
@@ -58,7 +59,7 @@ class Indicator:
         return Variable(self.name, ("run", "record", "parameter"), words, self.units, combine=self.combine)
 
     def of(self, name: str, weight: torch.Tensor, gradient: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Measure one tensor; float64, shape ()."""
+        """Measure one tensor; in the widest float of its device, shape ()."""
         try:
             value = self.function(weight, gradient, mask)
         except Exception as error:
@@ -67,7 +68,7 @@ class Indicator:
         if not isinstance(value, torch.Tensor) or value.ndim or value.is_complex():
             got = f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
             raise InputError(f"indicator {self.name!r} gave {got} for {name!r}: return one real number, a 0-d tensor")
-        return value.double()
+        return value.to(weight.device, wide(weight.device))
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Asked:
         tensors = list(zip(names, weights, laid_out, masks, strict=True))
         rows = [torch.stack([own.of(name, w.detach(), g, m) for name, w, g, m in tensors]) for own in self.own]
         if self.updates:
-            rows.append(torch.full((len(tensors),), torch.nan, dtype=torch.float64, device=weights[0].device))
+            device = weights[0].device
+            rows.append(torch.full((len(tensors),), torch.nan, dtype=wide(device), device=device))
         return torch.stack(rows).unsqueeze(1)
 
 

@@ -81,10 +81,12 @@ class RecordingWriter:
 
     def write_masks(self, row: int, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
         """Write the final masks of one run, by parameter name; what was never masked is True without being written."""
+        arrays = [f"{MASKS}/{mask_array(name)}" for name in masks]
         with disk_errors(self.path):
-            for name, mask in masks.items():
-                array = f"{MASKS}/{mask_array(name)}"
-                if not mask.all() or (self.path / array / "c" / str(row)).exists():  # of an earlier try
+            # A recording that version 0.1.0 began is False where nothing is written; one of an earlier try is written.
+            needed = not all(self._array(array).fill_value for array in arrays[:1])
+            for array, mask in zip(arrays, masks.values(), strict=True):
+                if needed or not mask.all() or (self.path / array / "c" / str(row)).exists():
                     self._array(array)[row] = mask
 
     def read_masks(self, row: int) -> dict[str, npt.NDArray[np.bool_]]:

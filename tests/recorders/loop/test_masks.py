@@ -135,3 +135,24 @@ def test_the_burden_of_any_pruning_method_is_recorded(tmp_path: Path, how: str) 
         prune.l1_unstructured(again[0], "weight", amount=8)
     go(None, again, torch.optim.SGD(again.parameters(), lr=0.1))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), again.parameters(), strict=True))
+
+
+def test_what_else_is_measured_moves_no_relaxed_term(tmp_path: Path) -> None:
+    """Relaxed terms are of the weights at the record; `update_norm` takes the record after the update."""
+    found = []
+    for indicators in ((), ("update_norm",)):
+        model, draw = network(), torch.Generator().manual_seed(2)
+        images, labels = torch.randn(32, 12, generator=draw), torch.randint(0, 3, (32,), generator=draw)
+        probe, optimizer = MaskProbe(model, images, labels), torch.optim.SGD(model.parameters(), lr=0.1)
+        mask = torch.ones(9, 12)
+        store, run = tmp_path / f"{len(indicators)}.zarr", RUN
+        options: dict[str, Any] = {"interval": 3, "masks": {"0.weight": mask}, "indicators": indicators}
+        with Recorder(store, model, optimizer, run=run, probe=probe, **options) as recorder:
+            train(model, optimizer, 4, recorder)
+            mask[:4] = 0
+            train(model, optimizer, 5, recorder)
+        found.append(load(store).isel(run=0))
+    for name in ("relaxed_fit", "relaxed_compensation", "relaxed_covariance", "relaxed_new_fit"):
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+    for name in ("gradient_norm", "activation_rms"):
+        np.testing.assert_array_equal(found[0][name], found[1][name])

@@ -205,3 +205,23 @@ def test_the_writing_thread_hands_its_error_back_and_commits_nothing_after_it() 
     with pytest.raises(RunError, match="disk full"):
         writer.close()
     assert done == [1]
+
+
+def test_a_dense_mask_is_written_into_a_recording_of_the_first_version(tmp_path: Path, recorded_store: Path) -> None:
+    """Its arrays are False where nothing is written, those of today True."""
+    shutil.unpack_archive(recorded_store, tmp_path)
+    store = min((path.parent for path in tmp_path.rglob("zarr.json")), key=lambda path: len(path.parts))
+    name = recording_names(store)[0]
+    shutil.rmtree(next((store / name / "masks").iterdir()) / "c")  # as if no run had finished yet
+    writer = RecordingWriter(store, name, [0])
+    dense = {parameter: np.ones_like(mask) for parameter, mask in writer.read_masks(0).items()}
+    assert not all(mask.all() for mask in writer.read_masks(0).values())
+    writer.write_masks(0, dense)
+    assert all(mask.all() for mask in writer.read_masks(0).values())
+
+
+def test_a_mask_that_an_earlier_try_left_is_written_over(tmp_path: Path) -> None:
+    writer = RecordingWriter(create(tmp_path / "s.zarr"), "fig2", [0])
+    writer.write_masks(0, {"a.weight": np.eye(2, 3) > 0, "b.weight": np.ones(3, bool)})
+    writer.write_masks(0, {"a.weight": np.ones((2, 3), bool), "b.weight": np.ones(3, bool)})
+    assert all(mask.all() for mask in writer.read_masks(0).values())
