@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     MATCHING = 5
     REWIRING = 6
     SAMPLE = 7
+    SAMPLING = 8
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0) -> int:

@@ -33,7 +33,7 @@ class LightningRecorder(Callback):
         Folder of the study.
     run : mapping
         ``strategy``, ``sparsity``, ``seed`` and further settings.
-    interval, total_steps, masks, probe, exist, indicators
+    interval, sample_every, total_steps, masks, probe, exist, indicators
         See `recorders.Recorder`.
 
     Attributes
@@ -48,6 +48,7 @@ class LightningRecorder(Callback):
         *,
         run: Mapping[str, Any],
         interval: int = 50,
+        sample_every: int | None = None,
         total_steps: int | None = None,
         masks: MaskArgument = None,
         probe: MaskProbe | None = None,
@@ -57,6 +58,7 @@ class LightningRecorder(Callback):
         self._store, self._exist = store, exist
         self._settings: dict[str, Any] = {"run": run, "interval": interval, "total_steps": total_steps}
         self._settings |= {"masks": masks, "probe": probe, "indicators": indicators}
+        self._settings["sample_every"] = sample_every
         self._steps_done: int | None = None
         self.recorder: Recorder | None = None
 

@@ -31,7 +31,7 @@ class TransformersRecorder(TrainerCallback):
         Folder of the study.
     run : mapping
         ``strategy``, ``sparsity``, ``seed`` and further settings.
-    interval, total_steps, masks, probe, exist, indicators
+    interval, sample_every, total_steps, masks, probe, exist, indicators
         See `recorders.Recorder`.
 
     Attributes
@@ -46,6 +46,7 @@ class TransformersRecorder(TrainerCallback):
         *,
         run: Mapping[str, Any],
         interval: int = 50,
+        sample_every: int | None = None,
         total_steps: int | None = None,
         masks: MaskArgument = None,
         probe: MaskProbe | None = None,
@@ -55,6 +56,7 @@ class TransformersRecorder(TrainerCallback):
         self._store, self._exist = store, exist
         self._settings: dict[str, Any] = {"run": run, "interval": interval, "total_steps": total_steps}
         self._settings |= {"masks": masks, "probe": probe, "indicators": indicators}
+        self._settings["sample_every"] = sample_every
         self.recorder: Recorder | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

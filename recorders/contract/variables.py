@@ -153,6 +153,7 @@ SERIES: tuple[Variable, ...] = (
         dtype="float64",
     ),
     Variable("interval_steps", _RECORD, "steps since the previous record", "steps", dtype="float64"),
+    Variable("sampled_steps", _RECORD, "steps measured for the interval means", "steps", dtype="float64"),
     Variable(
         "update_step",
         ("run", "update"),

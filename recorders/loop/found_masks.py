@@ -35,16 +35,8 @@ class FoundMasks:
         self._model = model
         self._places: dict[int, list[tuple[nn.Module, str]]] = {}
         self._doubted: set[tuple[nn.Module, str]] = set()
-
-    def _locate(self) -> None:
-        """Find out anew which modules hold each weight: layers may have been replaced, pruned, parametrized."""
-        self._places = {}
-        for module in self._model.modules():
-            for attribute, parameter in module._parameters.items():
-                plain = attribute.removesuffix("_orig")
-                if parameter is not None:
-                    place = module, attribute if plain in module._parameters else plain
-                    self._places.setdefault(id(parameter), []).append(place)
+        self._links: list[tuple[Mapping[str, nn.Module | None], str, nn.Module | None]] = []
+        self._bare: list[tuple[nn.Parameter, nn.Module, str, int, int, int]] = []
 
     def of(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, FoundMask]:
         """Give the masks there are now, by the weights' names."""
@@ -55,7 +47,50 @@ class FoundMasks:
                 if (mask := self._beside(module, attribute, parameter)) is not None:
                     found[name] = mask
                     break
+        self._bare = [] if found else self._contents(parameters)
         return found
+
+    def are_still_none(self, parameters: Mapping[str, nn.Parameter]) -> bool:
+        """Whether nothing was found before and the modules hold as many tensors and attributes as then: a quick look.
+
+        It does not see a mask that takes the place of another attribute, or a weight that got a second module.
+        """
+        if len(self._bare) != len(parameters):
+            return False
+        for children, name, child in self._links:
+            if children.get(name) is not child:
+                return False
+        for parameter, (own, module, attribute, *contents) in zip(parameters.values(), self._bare, strict=True):
+            if parameter is not own or module._parameters.get(attribute) is not own:
+                return False
+            if [len(module._parameters), len(module._buffers), len(module.__dict__)] != contents:
+                return False
+        return True
+
+    def _contents(
+        self, parameters: Mapping[str, nn.Parameter]
+    ) -> list[tuple[nn.Parameter, nn.Module, str, int, int, int]]:
+        """Note what the module of every weight holds; nothing where that does not tell whether there is a mask."""
+        noted = []
+        for parameter in parameters.values():
+            places = self._places.get(id(parameter), [])
+            if len(places) != 1 or isinstance(places[0][0], ParametrizationList):
+                return []
+            module, attribute = places[0]
+            contents = len(module._parameters), len(module._buffers), len(module.__dict__)
+            noted.append((parameter, module, attribute, *contents))
+        return noted
+
+    def _locate(self) -> None:
+        """Find out anew which modules hold each weight: layers may have been replaced, pruned, parametrized."""
+        self._places, self._links = {}, []
+        for module in self._model.modules():
+            self._links += [(module._modules, name, child) for name, child in module._modules.items()]
+            for attribute, parameter in module._parameters.items():
+                plain = attribute.removesuffix("_orig")
+                if parameter is not None:
+                    place = module, attribute if plain in module._parameters else plain
+                    self._places.setdefault(id(parameter), []).append(place)
 
     def _beside(self, module: nn.Module, attribute: str, parameter: nn.Parameter) -> FoundMask | None:
         if isinstance(module, ParametrizationList):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from recorders.contract import InputError, unknown_name
 from recorders.loop.found_masks import FoundMasks
+from recorders.measure.active_places import ActivePlaces
 
 MaskDict = Mapping[str, torch.Tensor]
 MaskArgument = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None] | str | None
@@ -37,6 +38,8 @@ class MaskSource:
 
     Attributes
     ----------
+    current : list of Tensor of bool
+        The masks in force; replaced, never written.
     sources : dict of str to str
         Where each mask comes from, by parameter; empty for a weight that had none.
 
@@ -53,7 +56,20 @@ class MaskSource:
         self._found = FoundMasks(model)
         self._seen: dict[str, tuple[torch.Tensor, int]] = {}
         self.current: list[torch.Tensor] = []
+        self._places: dict[range | tuple[int, ...], ActivePlaces] = {}
         self.sources = dict.fromkeys(parameters, "")
+
+    @property
+    def places(self) -> ActivePlaces:
+        """The masks in force, ready for measuring."""
+        return self.places_of(range(len(self.current)))
+
+    def places_of(self, columns: Sequence[int]) -> ActivePlaces:
+        """Give the masks of some weights, ready for measuring."""
+        key = columns if isinstance(columns, range) else tuple(columns)
+        if key not in self._places:
+            self._places[key] = ActivePlaces([self.current[i] for i in key], stacked=False)
+        return self._places[key]
 
     def refresh(self, *, thorough: bool, between_steps: bool = False) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Read the masks.
@@ -74,6 +90,8 @@ class MaskSource:
         """
         if self._masks == ZEROS and self.current and (between_steps or not thorough):
             return None
+        if self._masks is None and not thorough and not self._seen and self._found.are_still_none(self._parameters):
+            return None
         masks = self._read()
         if between_steps:
             masks = {name: mask for name, (mask, _) in self._seen.items()} | dict(masks)
@@ -83,17 +101,17 @@ class MaskSource:
         previous, fresh = self.current, self._convert(masks)
         if previous and all(torch.equal(new, old) for new, old in zip(fresh, previous, strict=True)):
             return None
-        self.current = fresh
+        self.current, self._places = fresh, {}
         if not previous:
             return None
         pairs = list(zip(fresh, previous, strict=True))
-        regrown = torch.stack([((new - old) > 0).sum() for new, old in pairs])
-        pruned = torch.stack([((old - new) > 0).sum() for new, old in pairs])
+        regrown = torch.stack([(new & ~old).sum() for new, old in pairs])
+        pruned = torch.stack([(old & ~new).sum() for new, old in pairs])
         return regrown.double().unsqueeze(0), pruned.double().unsqueeze(0)
 
     def as_dict(self, masks: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return masks (of `current`, now or earlier) as booleans, by parameter name."""
-        return {name: mask.bool() for name, mask in zip(self._parameters, masks, strict=True)}
+        """Return masks (of `current`, now or earlier) by parameter name."""
+        return dict(zip(self._parameters, masks, strict=True))
 
     def _is_as_seen(self, masks: MaskDict) -> bool:
         """Whether no mask was replaced or written in place; only else are values looked at."""
@@ -128,7 +146,7 @@ class MaskSource:
                 )
         with torch.no_grad():
             return [
-                (masks[name] != 0).to(p.device, _real(p.dtype)) if name in masks else _ones(p)
+                (masks[name] != 0).to(p.device) if name in masks else _all_active(p)
                 for name, p in self._parameters.items()
             ]
 
@@ -138,13 +156,9 @@ def _version(mask: torch.Tensor) -> int:
     return next(_never) if mask.is_inference() else mask._version
 
 
-def _real(dtype: torch.dtype) -> torch.dtype:
-    return dtype.to_real() if dtype.is_complex else dtype
-
-
-def _ones(weight: torch.Tensor) -> torch.Tensor:
+def _all_active(weight: torch.Tensor) -> torch.Tensor:
     """Make the mask of an unmasked weight, which takes no memory."""
-    return torch.ones((), dtype=_real(weight.dtype), device=weight.device).expand(weight.shape)
+    return torch.ones((), dtype=torch.bool, device=weight.device).expand(weight.shape)
 
 
 def _by_name(masks: Any) -> MaskDict:

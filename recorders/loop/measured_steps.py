@@ -29,9 +29,10 @@ class MeasuredSteps:
     asked : Asked
         What is measured beside the usual indicators.
     begin : callable
-        Called when a step begins; returns the active weights, shape (1, parameter), or None to leave the step out.
+        Called when a step begins; returns whether it is measured, or None to leave the step out.
     take : callable
-        Called with what was measured of a whole step, float64, shape (indicator, 1, parameter).
+        Called when a step is complete, with what was measured of it, float64, shape (indicator, 1, parameter), or None;
+        and with a tensor that is not 0 where a gradient scaler skipped the step on the device, or None.
     ended : callable
         Called when the last update of a step was made.
     """
@@ -42,13 +43,14 @@ class MeasuredSteps:
         masks: MaskSource,
         asked: Asked,
         *,
-        begin: Callable[[], torch.Tensor | None],
-        take: Callable[[torch.Tensor], None],
+        begin: Callable[[], bool | None],
+        take: Callable[[torch.Tensor | None, torch.Tensor | None], None],
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._weights, self._begin, self._take, self._ended = weights, begin, take, ended
         self._measure = StepMeasure(weights, masks, asked)
-        self._active: torch.Tensor | None = None
+        self._measured: bool | None = None
+        self._skipped: torch.Tensor | None = None
         self._updating: Optimizer | None = None
         self._needs_optimizers = asked.updates
         self.by_hand = not weights.columns
@@ -67,12 +69,12 @@ class MeasuredSteps:
         self._weights.look()
         parameters = self._weights.parameters
         with torch.no_grad():
-            active = self._begin()
-            if active is None:
+            measured = self._begin()
+            if measured is None:
                 return
             own = {name: own_gradient(p) for name, p in parameters.items()}
             chosen = _chosen("weights", weights, dict(parameters)), _chosen("gradients", gradients, own)
-            self._take(self._measure.whole(*chosen, active))
+            self._take(self._measure.whole(*chosen) if measured else None, None)
 
     def close(self) -> None:
         """Follow no optimizer any more."""
@@ -92,27 +94,32 @@ class MeasuredSteps:
             raise InputError("recorder.observe() and optimizer.step() were both called: one of them makes the records")
         # Fused optimizers unscale and skip inside their kernel: GradScaler leaves both facts on the optimizer.
         overflow, scale = getattr(optimizer, "found_inf", None), getattr(optimizer, "grad_scale", None)
-        if overflow is not None and bool(overflow):
+        if overflow is not None and overflow.is_cpu and bool(overflow):
+            return
+        self._weights.note_groups(optimizer)
+        if self._measure.begins:
+            self._measured, self._skipped = self._begin(), None
+        if self._measured is None:
+            return
+        self._updating = optimizer
+        if not self._measured:  # most steps, where some are sampled: as little as can be
+            if self._measure.passed(optimizer):
+                self._take(None, None)
             return
         with torch.no_grad():
-            self._weights.note_groups(optimizer)
-            if self._measure.begins:
-                self._active = self._begin()
-            if self._active is None:
-                return
-            values = self._measure.before(optimizer, scale, self._active)
-            self._updating = optimizer
-            if values is not None:
-                self._take(values)
+            if overflow is not None and not overflow.is_cpu:  # asking would wait for the device
+                self._skipped = overflow if self._skipped is None else self._skipped + overflow
+            if self._measure.before(optimizer, scale):
+                self._take(self._measure.values, self._skipped)
 
     def _after_update(self, optimizer: Optimizer) -> None:
-        measured, self._updating = self._updating is optimizer, None
-        if not measured:  # skipped by GradScaler, or nobody records any more
+        updated, self._updating = self._updating is optimizer, None
+        if not updated:  # skipped by GradScaler, or nobody records any more
             return
-        with torch.no_grad():
-            values = self._measure.after(optimizer)
-            if values is not None:
-                self._take(values)
+        if self._measured and self._needs_optimizers:
+            with torch.no_grad():
+                if self._measure.after(optimizer):
+                    self._take(self._measure.values, self._skipped)
         if self._measure.begins:
             self._ended()
 

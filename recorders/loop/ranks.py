@@ -12,7 +12,8 @@ import torch.distributed as dist
 from torch import nn
 
 from recorders.contract import InputError
-from recorders.measure.indicators import measure
+from recorders.measure.active_places import ActivePlaces
+from recorders.measure.indicators import measure, totals
 
 Tensors = Sequence[torch.Tensor]
 _NORMS, _SUMS = [0, 1, 3], [2, 4]  # of what `measure` gives
@@ -67,14 +68,14 @@ def whole(tensor: Any) -> torch.Tensor:
     return full
 
 
-def measure_together(weights: Tensors, gradients: Tensors, masks: Tensors, active: torch.Tensor) -> torch.Tensor:
+def measure_together(weights: Tensors, gradients: Tensors, places: ActivePlaces) -> torch.Tensor:
     """Measure tensors that may be spread over ranks: each rank's square sums and sums, added up over all.
 
     Parameters
     ----------
-    weights, gradients, masks : sequence of Tensor
-        As for `measure`; masks are whole.
-    active : Tensor, shape (1, parameter)
+    weights, gradients : sequence of Tensor
+        As for `measure`.
+    places : ActivePlaces
         Active weights of the whole tensors.
 
     Returns
@@ -83,20 +84,20 @@ def measure_together(weights: Tensors, gradients: Tensors, masks: Tensors, activ
         As `measure`, of the whole tensors, on every rank.
     """
     if not any(map(_is_spread, weights)):
-        return measure(weights, gradients, masks, active, stacked=False)
+        return measure(weights, gradients, places)
     gradients = [_like(gradient, weight) for gradient, weight in zip(gradients, weights, strict=True)]
-    own_masks = [_share(mask, weight) for mask, weight in zip(masks, weights, strict=True)]
-    values = measure([*map(_own, weights)], [*map(_own, gradients)], own_masks, torch.ones_like(active), stacked=False)
+    shares = [_share(mask, weight) for mask, weight in zip(places.masks, weights, strict=True)]
+    values = totals([*map(_own, weights)], [*map(_own, gradients)], ActivePlaces(shares, stacked=False))
     values[_NORMS] = values[_NORMS].square()
     values /= torch.tensor([_copies(weight) for weight in weights], dtype=values.dtype, device=values.device)
     dist.all_reduce(values)
     values[_NORMS] = values[_NORMS].sqrt()
-    values[_SUMS] /= active
+    values[_SUMS] /= places.counts
     return values
 
 
 def _is_spread(tensor: torch.Tensor) -> bool:
-    return hasattr(tensor, "full_tensor")
+    return type(tensor) not in (torch.Tensor, nn.Parameter) and hasattr(tensor, "full_tensor")
 
 
 def _own(tensor: Any) -> torch.Tensor:
@@ -112,12 +113,12 @@ def _like(gradient: Any, weight: Any) -> torch.Tensor:
     return spread
 
 
-def _share(mask: torch.Tensor, weight: Any) -> torch.Tensor:
+def _share(mask: torch.Tensor | None, weight: Any) -> torch.Tensor:
     """Cut out the part of a whole mask that belongs to this rank's part of a weight."""
+    if mask is None:
+        return torch.ones((), dtype=torch.bool, device=weight.device).expand(_own(weight).shape)
     if not _is_spread(weight):
         return mask
-    if not any(mask.stride()):
-        return mask.as_strided((), ()).expand(_own(weight).shape)
     from torch.distributed.tensor import distribute_tensor  # loads much, and few need it
 
     return _own(distribute_tensor(mask, weight.device_mesh, weight.placements, src_data_rank=None))

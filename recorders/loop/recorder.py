@@ -22,8 +22,8 @@ from recorders.loop.recording import LoopRecording
 from recorders.loop.trained_weights import TrainedWeights, named_weights
 from recorders.loop.wrappers import Optimizers, forget_compiled, plain_name, unwrapped_model, unwrapped_optimizers
 from recorders.measure.activations import Activations
-from recorders.measure.indicators import count_active
 from recorders.measure.own_indicators import Indicator, asked_indicators
+from recorders.measure.sampled_steps import SampledSteps, default_sampling
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
 from recorders.store.stored_names import reserved_names
@@ -55,8 +55,12 @@ class Recorder:
         setting. It names the recording.
     interval : int
         Optimiser steps between records.
+    sample_every : int, optional
+        Measure one step of every so many for the interval means, drawn from the run's seed, and the recorded steps; 1
+        measures every step (`recorders.SampledSteps`). By default 1 up to an interval of 10, then ``interval // 10``.
     total_steps : int, optional
-        Steps the loop will take, when known; with fewer at its end the run is ``interrupted``.
+        Steps the loop will take, when known: activations then cost least, and the last step is recorded; with fewer at
+        its end the run is ``interrupted``. Without it the last record is of the last step that was measured.
     masks : mapping, callable or "zeros", optional
         Masks by parameter name, or a callable that returns them. Without it those that the network carries are found:
         of `torch.nn.utils.prune`, in a parametrization (`torch.ao.pruning`), a tensor ``<weight>_mask`` or ``mask``
@@ -100,6 +104,7 @@ class Recorder:
         *,
         run: Mapping[str, Any],
         interval: int = 50,
+        sample_every: int | None = None,
         total_steps: int | None = None,
         masks: MaskArgument = None,
         probe: MaskProbe | None = None,
@@ -111,6 +116,8 @@ class Recorder:
             raise unknown_name("value of exist", exist, _EXIST)
         if interval < 1 or (total_steps is not None and total_steps < 1):
             raise InputError(f"interval and total_steps must be positive, got {interval} and {total_steps}")
+        if sample_every is not None and not 1 <= sample_every <= interval:
+            raise InputError(f"sample_every {sample_every} must be between 1 and the interval, {interval}")
         if (exist == "resume") != (steps_done is not None):
             raise InputError(
                 "exist='resume' and steps_done go together: say how many optimiser steps your checkpoint has done"
@@ -145,6 +152,7 @@ class Recorder:
                 shapes={name: tuple(p.shape) for name, p in parameters.items()},
                 layers=[plain_name(name) for name in self._activations.layers],
                 interval=interval,
+                sample_every=sample_every or default_sampling(interval),
                 total=total_steps,
                 probed=probe is not None,
                 indicators=asked.variables,
@@ -158,6 +166,7 @@ class Recorder:
             raise
         self._recording.sources = self._masks.sources, self._activations.sources
         self._take_masks()
+        self._activations.arm(self._recording.monitor.may_be_recorded)
         self._steps = MeasuredSteps(
             self._weights,
             self._masks,
@@ -278,27 +287,32 @@ class Recorder:
         self._note_masks(thorough=True, between_steps=True)
         self._recording.end(status, reason)
 
-    def _begin_step(self) -> torch.Tensor | None:
+    def _begin_step(self) -> bool | None:
         if self._recording.closed:  # another Recorder took the run over
             return None
         if self._recording.is_full:
             self._recording.roll_over()
             self._probe.forget()
             self._take_masks()
-        due = self._recording.monitor.due
+        monitor = self._recording.monitor
+        due = monitor.due
         self._note_masks(thorough=due)
         if due:  # with the weights that the record is of, before any is updated
-            self._probe.relax()
-        return self._recording.monitor.active
+            with torch.no_grad():
+                self._probe.relax()
+        return due or monitor.measures
 
-    def _take_step(self, values: torch.Tensor) -> None:
+    def _take_step(self, values: torch.Tensor | None, skipped: torch.Tensor | None) -> None:
         monitor = self._recording.monitor
         if not self._steps.by_hand:
             monitor.log(self._weights.rates())
-        monitor.unmeasured = self._steps.unmeasured
-        monitor.activations(self._activations.take(values).unsqueeze(0))
-        if monitor.observed(values):
+        if values is not None:
+            monitor.unmeasured = self._steps.unmeasured
+        if monitor.may_be_recorded:
+            monitor.activations(self._activations.take(monitor.active).unsqueeze(0))
+        if monitor.observed(values, skipped):
             self._activations.warn()
+        self._activations.arm(monitor.may_be_recorded)
 
     def _note_masks(self, *, thorough: bool, between_steps: bool = False) -> None:
         before = self._masks.current
@@ -307,10 +321,11 @@ class Recorder:
             return
         self._take_masks()
         update = self._recording.monitor.update(*changed)
-        self._probe.look(update, self._masks.as_dict(before), self._recording.masks)
+        with torch.no_grad():
+            self._probe.look(update, self._masks.as_dict(before), self._recording.masks)
 
     def _take_masks(self) -> None:
-        self._recording.monitor.set_masks(self._masks.current)
+        self._recording.monitor.set_masks(self._masks.places)
         self._recording.masks = self._masks.as_dict(self._masks.current)
 
 
@@ -328,8 +343,12 @@ class _SilentRecorder(Recorder):
         model: nn.Module,
         optimizer: Optimizers,
         *,
+        run: Mapping[str, Any],
         interval: int = 50,
+        sample_every: int | None = None,
+        total_steps: int | None = None,
         masks: MaskArgument = None,
+        steps_done: int | None = None,
         **others: Any,
     ) -> None:
         """Hold nothing, or what is needed to measure its share."""
@@ -343,10 +362,11 @@ class _SilentRecorder(Recorder):
             self._masks.refresh(thorough=False)
             meet(network)
             _digest(network)
-            self._steps_begun, self._interval = 0, interval
-            self._active = count_active(self._masks.current, stacked=False)
+            self._steps_done, every = steps_done or 0, sample_every or default_sampling(interval)
+            seeds = [described_run(run)["seed"]]
+            self._sampling = SampledSteps(seeds, interval=interval, every=every, total=total_steps)
             self._share = MeasuredSteps(
-                weights, self._masks, asked_indicators(()), begin=self._begin_step, take=lambda _: None
+                weights, self._masks, asked_indicators(()), begin=self._begin_step, take=lambda *_: None
             )
 
     def log(self, **scalars: torch.Tensor | float) -> None:
@@ -368,12 +388,11 @@ class _SilentRecorder(Recorder):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin_step(self) -> torch.Tensor | None:
-        self._steps_begun += 1
+    def _begin_step(self) -> bool:
         # As thorough as the first rank is, at the same steps: all must measure under one mask.
-        if self._masks.refresh(thorough=self._steps_begun % self._interval == 0) is not None:
-            self._active = count_active(self._masks.current, stacked=False)
-        return self._active
+        self._masks.refresh(thorough=self._sampling.is_recorded(self._steps_done))
+        self._steps_done += 1
+        return self._sampling.measures(self._steps_done - 1)
 
 
 def _digest(network: nn.Module) -> str:

@@ -20,6 +20,7 @@ from recorders.contract import BurdenError, InputError, RunError, Status, Variab
 from recorders.loop.description import check_names, check_scalar_name, recording_name, sparsity_remark
 from recorders.loop.resumption import rewind
 from recorders.measure.monitor import Monitor
+from recorders.measure.sampled_steps import SampledSteps
 from recorders.settings.naming import continuation_name, continuations
 from recorders.store.compaction import compact, consolidate
 from recorders.store.layout import Layout, record_steps
@@ -54,6 +55,8 @@ class LoopRecording:
         Hidden layers.
     interval : int
         Steps between records.
+    sample_every : int
+        One step of so many is measured for the means.
     total : int or None
         Steps of the loop, when known.
     probed : bool
@@ -95,6 +98,7 @@ class LoopRecording:
         shapes: Mapping[str, tuple[int, ...]],
         layers: Sequence[str],
         interval: int,
+        sample_every: int,
         total: int | None,
         probed: bool,
         indicators: Sequence[Variable],
@@ -107,6 +111,7 @@ class LoopRecording:
         self.store, self._run, self._about = store, run, about
         self._shapes, self._layers, self._probed, self._indicators = shapes, layers, probed, indicators
         self._interval, self._total, self._device = interval, total, device
+        self._sample_every = sample_every
         self._digest = digest
         self._sizes = {name: int(torch.Size(shape).numel()) for name, shape in shapes.items()}
         self.masks: dict[str, torch.Tensor] = {}
@@ -190,7 +195,7 @@ class LoopRecording:
         self._writer.write_masks(0, {name: mask.cpu().numpy() for name, mask in self.masks.items()})
         if status is Status.COMPLETE and 0 < self.monitor.records <= len(self._steps):
             steps = self._steps[: self.monitor.records].copy()
-            steps[-1] = min(steps[-1], self.step)
+            steps[-1] = min(steps[-1], self.step - self.monitor.left_out)
             self._writer.write_steps(steps)
         if status is Status.COMPLETE and not self.monitor.records:
             status, reason = Status.FAILED, "the optimizer took no step"
@@ -204,6 +209,8 @@ class LoopRecording:
     def _remark(self, *, ended: bool) -> None:
         """Store what a reader should know; say aloud that a run is not as sparse as its description has it."""
         texts = [f"{name} was NaN {count} times" for name, count in self.monitor.nan_counts().items()]
+        if ended and self.monitor.left_out:
+            texts.append(f"its last {self.monitor.left_out} steps were not measured: total_steps was not told")
         active = {name: int(mask.sum()) for name, mask in self.masks.items()}
         if ended and (text := sparsity_remark(self._run["sparsity"], active, self._sizes)):
             texts.insert(0, text)
@@ -274,9 +281,14 @@ class LoopRecording:
             sizes=self._sizes,
             layers=len(self._layers),
             runs=1,
-            interval=self._interval,
+            sampling=SampledSteps(
+                [self._run["seed"]],
+                interval=self._interval,
+                every=self._sample_every,
+                start=self._offset,
+                total=self._total,
+            ),
             device=self._device,
-            stacked=False,
             start=resume_at or (0, 0),
             offset=self._offset,
             indicators=self._indicators,
@@ -296,6 +308,7 @@ class LoopRecording:
             updates=self._total or CAPACITY,
             probed=self._probed,
             indicators=self._indicators,
+            sample_every=self._sample_every,
         )
 
 

@@ -15,8 +15,8 @@ def rewind(
         raise InputError(f"{what} is complete: nothing to resume")
     if not writer.fits(layout):
         raise InputError(
-            f"{what} was recorded with another model, interval, indicators or total_steps: resume with the same ones, "
-            "or pass exist='overwrite'"
+            f"{what} was recorded with another model, interval, sample_every, indicators or total_steps: "
+            "resume with the same ones, or pass exist='overwrite'"
         )
     records, rest = divmod(steps_done - offset, interval)
     written = int(writer.records_written()[0])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from recorders.measure.active_places import ActivePlaces
 from recorders.measure.indicators import norms
 
 Tensors = Sequence[torch.Tensor]
@@ -26,10 +27,10 @@ class UpdateNorms:
                 copy = self._copies[column] = torch.empty_like(weight, requires_grad=False)
             copy.copy_(weight)
 
-    def measure(self, columns: Sequence[int], weights: Tensors, masks: Tensors) -> None:
+    def measure(self, columns: Sequence[int], weights: Tensors, places: ActivePlaces) -> None:
         """Measure the update that was made since, at active weights."""
         changes = [weight - self._copies[column] for column, weight in zip(columns, weights, strict=True)]
-        self._norms |= zip(columns, norms(changes, masks), strict=True)
+        self._norms |= zip(columns, norms(changes, places)[0], strict=True)
 
     def row(self, parameters: int, like: torch.Tensor) -> torch.Tensor:
         """Give all norms, shape (parameter,); NaN for weights that were not updated."""

@@ -51,18 +51,35 @@ class Activations:
         self._caught: dict[str, tuple[torch.Tensor, int]] = {}
         self._turn: dict[nn.Module, str] = {}
         self._warned: set[str] = set()
-        self.armed = True
-        self._handles = []
+        self._closed = self._compiled = False
+        self._armed = True
+        self._hooks: list[tuple[nn.Module, Callable[..., Any]]] = []
         places = Counter(module for _, module in model.named_modules(remove_duplicate=False))
         for name, module in modules.items():
             layer = model.get_submodule(name)
             shared = module is not layer and places[module] > 1 and not isinstance(module, nn.MultiheadAttention)
             if shared:
-                self._handles.append(_hooked(layer, partial(self._announce, name, module)))
+                self._hooks.append((layer, partial(self._announce, name, module)))
             if not shared or module not in self._turn:
-                self._handles.append(_hooked(module, self._catch_shared if shared else partial(self._catch, name)))
+                self._hooks.append((module, self._catch_shared if shared else partial(self._catch, name)))
             if shared:
                 self._turn[module] = ""
+        self._handles = [_hooked(*hook) for hook in self._hooks]
+
+    def arm(self, armed: bool) -> None:
+        """Say whether the calls that come are measured; while they are not, hooks cost nothing: they are off.
+
+        In what is compiled they stay: it was compiled with them, and measures every call.
+        """
+        if armed == self._armed or self._closed:
+            return
+        self._armed = armed
+        if self._compiled:
+            return
+        if armed:
+            self._handles = [_hooked(*hook) for hook in self._hooks]
+        else:
+            self._remove()
 
     def take(self, like: torch.Tensor) -> torch.Tensor:
         """Hand over the mean squares caught since the last call, in layer order.
@@ -108,9 +125,13 @@ class Activations:
 
     def close(self) -> None:
         """Remove the hooks."""
-        self.armed = False  # a compiled graph may have the hooks in it
+        self._closed = True  # a compiled graph may have the hooks in it
+        self._remove()
+
+    def _remove(self) -> None:
         for handle in self._handles:
             handle.remove()
+        self._handles = []
 
     def _announce(self, name: str, follows: nn.Module, *_: Any) -> None:
         self._turn[follows] = name
@@ -121,15 +142,17 @@ class Activations:
             self._catch(name, module, arguments, output)
 
     def _catch(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
-        if not (self.armed and module.training):
+        compiling = torch.compiler.is_compiling()  # then nothing may depend on the step
+        if compiling:
+            self._compiled = True
+        if self._closed or not module.training or not (compiling or self._armed):
             return
         plain = type(output) is torch.Tensor and output.layout is torch.strided and not output.is_nested
         value = output if plain and output.is_floating_point() else self._inside(name, output)
         if value is None:
             self.sources[name] = f"none: the output ({type(output).__name__}) holds no floating tensor"
             return
-        eager = not torch.compiler.is_compiling()  # what compiles cannot look into transforms
-        if value.is_meta or (eager and not self._stacked and _is_batched(value)):
+        if value.is_meta or (not compiling and not self._stacked and _is_batched(value)):
             self.sources[name] = f"none: called {'on the meta device' if value.is_meta else 'under vmap'}"
             return
         value = value.detach()

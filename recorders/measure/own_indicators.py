@@ -92,15 +92,28 @@ class Asked:
         """What they are in the store, in the order they are measured."""
         return (*(indicator.variable for indicator in self.own), *((UPDATE_NORM,) if self.updates else ()))
 
-    def measured(self, names: Sequence[str], weights: Tensors, gradients: Tensors, masks: Tensors) -> torch.Tensor:
+    def measured(
+        self, names: Sequence[str], weights: Tensors, gradients: Tensors, masks: Sequence[torch.Tensor | None]
+    ) -> torch.Tensor:
         """Measure all tensors, shape (indicator, 1, parameter); the update's norm is NaN until the update is made."""
-        laid_out = [g if g.layout is torch.strided else g.to_dense() for g in gradients]
-        tensors = list(zip(names, weights, laid_out, masks, strict=True))
-        rows = [torch.stack([own.of(name, w.detach(), g, m) for name, w, g, m in tensors]) for own in self.own]
+        rows = []
+        if self.own:
+            laid_out = [g if g.layout is torch.strided else g.to_dense() for g in gradients]
+            numbers = [_as_numbers(mask, w) for mask, w in zip(masks, weights, strict=True)]
+            tensors = list(zip(names, weights, laid_out, numbers, strict=True))
+            rows = [torch.stack([own.of(name, w.detach(), g, m) for name, w, g, m in tensors]) for own in self.own]
         if self.updates:
             device = weights[0].device
-            rows.append(torch.full((len(tensors),), torch.nan, dtype=wide(device), device=device))
+            rows.append(torch.full((len(names),), torch.nan, dtype=wide(device), device=device))
         return torch.stack(rows).unsqueeze(1)
+
+
+def _as_numbers(mask: torch.Tensor | None, weight: torch.Tensor) -> torch.Tensor:
+    """Give a mask that can be calculated with, 0 or 1; without memory where nothing is masked."""
+    real = weight.dtype.to_real() if weight.is_complex() else weight.dtype
+    if mask is None:
+        return torch.ones((), dtype=real, device=weight.device).expand(weight.shape)
+    return mask.to(real)
 
 
 def asked_indicators(indicators: Iterable[Indicator | str]) -> Asked:

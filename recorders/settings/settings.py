@@ -141,6 +141,8 @@ class RecordingSettings:
 
     interval: Count = 10
     """Optimiser steps between records."""
+    sample_every: Count = 1
+    """Measure one step of so many for the interval means, drawn from the seed; 1: every step."""
     evaluate_every: Count = 1
     """Epochs between held-out evaluations."""
     indicators: tuple[Literal["update_norm"], ...] = ()

@@ -39,6 +39,8 @@ class Layout:
         Whether to make room for the burden of mask updates.
     indicators : sequence of Variable
         What is measured beside the usual indicators.
+    sample_every : int
+        One step of so many is measured for the interval means.
     runs_per_chunk : int
         1 where every run has its own process (disjoint files), the stack's size where one process trains a stack.
     """
@@ -51,6 +53,7 @@ class Layout:
     updates: int = 0
     probed: bool = False
     indicators: Sequence[Variable] = ()
+    sample_every: int = 1
     runs_per_chunk: int = 1
 
     @property

@@ -51,6 +51,7 @@ def create_recording(
             {
                 "burden_schema": SCHEMA_VERSION,
                 "coordinates": " ".join(_coordinate_names(layout)),
+                "sample_every": layout.sample_every,
                 "config": json.dumps(config),
                 "provenance": json.dumps(provenance),
             }

@@ -147,11 +147,12 @@ class RecordingWriter:
         return str(np.asarray(self._array("initial_weights")[row]))
 
     def fits(self, layout: Layout) -> bool:
-        """Whether the recording was made for the same parameters, records and indicators."""
+        """Whether the recording was made for the same parameters, records, sampling and indicators."""
         measured = {name for name, array in self._group.arrays() if "combine" in array.attrs}
         return (
             [str(n) for n in np.asarray(self._array("parameter")[:])] == list(layout.parameters)
             and np.array_equal(np.asarray(self._array("step")[:]), layout.steps)
+            and self._group.attrs.get("sample_every", 1) == layout.sample_every
             and measured == {variable.name for variable in layout.variables if variable.combine}
         )
 

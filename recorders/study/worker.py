@@ -13,6 +13,7 @@ from recorders.contract import BurdenError, RunError, Status
 from recorders.data import DataSet, Feed
 from recorders.measure.monitor import Monitor
 from recorders.measure.own_indicators import asked_indicators
+from recorders.measure.sampled_steps import SampledSteps
 from recorders.methods.masks import Masks, random_masks
 from recorders.methods.method import Method, Shapes
 from recorders.methods.static import Static
@@ -26,7 +27,7 @@ from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
 from recorders.training.cohort import Cohort
 from recorders.training.probing import CohortProbe
-from recorders.training.train import method_of, train
+from recorders.training.train import method_of, steps_per_epoch, train
 
 _Ready = tuple["Place", Run, Method]
 
@@ -114,9 +115,8 @@ class Worker:
             sizes={name: m.numel() for name, m in cohort.run_masks(0).items()},
             layers=len(cohort.layers),
             runs=cohort.runs,
-            interval=self._settings.recording.interval,
+            sampling=self._sampling(runs),
             device=self._device,
-            stacked=cohort.stacked,
             indicators=asked_indicators(self._settings.recording.indicators).variables,
         )
         devices = [self._device] if self._device.type == "cuda" else []
@@ -146,6 +146,11 @@ class Worker:
             else:
                 outcomes.append(self._end(writer, place, run, Status.COMPLETE))
         return outcomes
+
+    def _sampling(self, runs: Sequence[Run]) -> SampledSteps:
+        how, epochs = self._settings.recording, self._settings.training.epochs
+        total = steps_per_epoch(self._settings, self._feed.samples) * epochs
+        return SampledSteps([r.seed for r in runs], interval=how.interval, every=how.sample_every, total=total)
 
     def _less_memory(self) -> str:
         return f"out of memory on {self._device}: lower --batch-size or --probe-size, or pass --stacked no"

@@ -106,7 +106,7 @@ class Cohort:
         Tensor, shape (run,)
             Cross-entropy of each run.
         """
-        self._activations.armed = activations
+        self._activations.arm(activations)
         if not self.stacked:
             with self._cast():
                 loss = cross_entropy(self._model(images[0]), labels[0])

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recorders.data import Feed
+from recorders.measure.active_places import ActivePlaces
 from recorders.measure.indicators import measure, norms
 from recorders.measure.monitor import Monitor
 from recorders.methods.dpf import DPF_INTERVAL
@@ -104,13 +105,15 @@ def train(
     targets = [method.sparsity(0) for method in methods]
     optimiser = make_optimiser(cohort.trainable, settings)
     evaluations = _Evaluations(settings.recording.evaluate_every * per_epoch)
-    monitor.set_masks(cohort.masks)
+    places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
+    monitor.set_masks(places)
     failures = _emptied(cohort, settings)
     merge = merging(cohort.network)
 
     recorded = False
 
     def prune(step: int) -> None:
+        nonlocal places
         present = np.array([step in own for own in steps])
         fresh = {}
         for i, method in enumerate(methods):
@@ -121,7 +124,8 @@ def train(
                     changed = [new ^ old for new, old in zip(fresh[i], layers.masks, strict=True)]
                     cohort.forget(optimiser, i, changed)
         noted = monitor.update(*cohort.set_masks(fresh), present)
-        monitor.set_masks(cohort.masks)
+        places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
+        monitor.set_masks(places)
         if probe is not None:
             probe.look(noted, recorded=recorded)
         for i, reason in _emptied(cohort, settings).items():
@@ -137,15 +141,16 @@ def train(
                 prune(step)
         if len(failures) == len(methods):
             return failures
-        recorded_next = monitor.due or step + 1 == total
+        recorded_next, measured = monitor.due, monitor.measures
         losses = cohort.backward(images, labels, activations=recorded_next)
         learning_rate = rate.at(step)
         monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
         if merge is not None and recorded_next:
             monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
         monitor.activations(cohort.mean_squares)
-        values = measure(cohort.effective, cohort.gradients, cohort.masks, monitor.active, stacked=cohort.stacked)
-        before = [dense.detach().clone() for dense in cohort.dense] if settings.recording.indicators else []
+        with torch.no_grad():
+            values = measure(cohort.effective, cohort.gradients, places) if measured else None
+        before = [w.detach().clone() for w in cohort.dense] if measured and settings.recording.indicators else []
         for i, method in enumerate(methods):
             if method.learns:
                 method.learn(cohort.run_layers(i))
@@ -155,10 +160,10 @@ def train(
         optimiser.step()
         optimiser.zero_grad()
         cohort.refresh()
-        if before:
+        if values is not None and before:
             moved = [dense.detach() - earlier for dense, earlier in zip(cohort.dense, before, strict=True)]
-            update_norms = torch.stack(norms(moved, cohort.masks, stacked=cohort.stacked), dim=-1).to(values)
-            values = torch.cat([values, update_norms.reshape(1, *values.shape[1:])])
+            with torch.no_grad():
+                values = torch.cat([values, norms(moved, places).unsqueeze(0)])
         recorded = monitor.observed(values)
         throughput.saw(len(indices[0]))
         if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update

@@ -89,7 +89,7 @@ def test_an_existing_run_is_refused_overwritten_or_resumed(tmp_path: Path) -> No
         raise KeyboardInterrupt
     with pytest.raises(InputError, match=r"already holds run 'mine-s0-seed0': pass exist='overwrite' or"):
         open_recorder()
-    with pytest.raises(InputError, match="another model, interval, indicators or total_steps"):
+    with pytest.raises(InputError, match="another model, interval, sample_every, indicators or total_steps"):
         open_recorder(exist="resume", steps_done=10, interval=4)
     with open_recorder(exist="resume", steps_done=10) as recorder:
         assert recorder.step == 10  # the partial interval was not committed

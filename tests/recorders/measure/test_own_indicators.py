@@ -170,7 +170,7 @@ def test_an_indicator_cannot_be_logged_over_and_goes_along_on_resuming(tmp_path:
             recorder.log(signal=1.0)
         train(model, optimizer, 2, recorder)
     resumed: dict[str, Any] = {"exist": "resume", "steps_done": 2}
-    with pytest.raises(InputError, match="was recorded with another model, interval, indicators or total_steps"):
+    with pytest.raises(InputError, match="another model, interval, sample_every, indicators or total_steps"):
         Recorder(store, model, optimizer, **options, **resumed)
     with Recorder(store, model, optimizer, **options, **resumed, indicators=[SIGNAL]) as recorder:
         train(model, optimizer, 2, recorder)
