@@ -46,10 +46,9 @@ def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Da
 def run_table(dataset: xr.Dataset, paired_by: str = "seed") -> pd.DataFrame:
     """Tabulate the coordinates of runs, each at its level."""
     dataset = with_levels(dataset)
-    # Of variables, not of coords, which would make each a DataArray with all others as its coords.
-    settings = {
-        str(k): dataset.variables[k].to_numpy() for k in dataset.coords if dataset.variables[k].dims == ("run",)
-    }
+    # From `variables`: `coords` would make each a DataArray with all others as its own coords.
+    coords = {str(k): dataset.variables[k] for k in dataset.coords}
+    settings = {k: v.to_numpy() for k, v in coords.items() if v.dims == ("run",)}
     if paired_by not in settings:
         raise unknown_name("coordinate of runs", paired_by, settings)
     return pd.DataFrame(settings)

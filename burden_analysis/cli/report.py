@@ -117,7 +117,7 @@ def _comparisons(dataset: xr.Dataset, claimed: Comparison | None) -> list[Compar
         order = claimed_order(dataset)
         known = {(claimed.indicator, claimed.question.order): claimed} if claimed else {}
         return [
-            known.get((indicator, tuple(order))) or compare_strategies(dataset, indicator, order=order)
+            known.get((indicator, order)) or compare_strategies(dataset, indicator, order=order)
             for indicator in INDICATORS
         ]
 

@@ -111,7 +111,6 @@ def test_means_and_intervals_are_those_of_the_tests(published):
 
 def test_nothing_is_cut_and_type_is_legible(published):
     for _, drawn in (published, draw(table(blocks=2)), draw(table(blocks=1))):
-        drawn.figure.draw_without_rendering()  # a colour bar finds its place when drawn
         box = drawn.figure.bbox
         renderer = drawn.figure.canvas.get_renderer()
         texts = [
