@@ -45,7 +45,10 @@ def complete_runs(dataset: xr.Dataset, strategies: Sequence[str]) -> tuple[xr.Da
 
 def run_table(dataset: xr.Dataset, paired_by: str = "seed") -> pd.DataFrame:
     """Tabulate the coordinates of runs, each at its level."""
-    settings = {str(k): v.to_numpy() for k, v in with_levels(dataset).coords.items() if v.dims == ("run",)}
+    dataset = with_levels(dataset)
+    # From `variables`: `coords` would make each a DataArray with all others as its own coords.
+    coords = {str(k): dataset.variables[k] for k in dataset.coords}
+    settings = {k: v.to_numpy() for k, v in coords.items() if v.dims == ("run",)}
     if paired_by not in settings:
         raise unknown_name("coordinate of runs", paired_by, settings)
     return pd.DataFrame(settings)

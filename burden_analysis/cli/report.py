@@ -92,9 +92,10 @@ def _write_fig2(dataset: xr.Dataset, folder: Path, command: str) -> Path:
     from reports.figures.fig2.figure import figure2_pages
     from reports.pages.sensitivity import sensitivity_table
 
-    comparisons, claims = _comparisons(dataset), check_claims(dataset)
+    claims = check_claims(dataset)
+    comparisons = _comparisons(dataset, claims["C1"].evidence.get("headline"))
     definitions = sensitivity_table(claims)
-    figures, burden = figure2_pages(dataset), burden_pages(dataset)
+    figures, burden = ([drawn.rendered() for drawn in pages(dataset)] for pages in (figure2_pages, burden_pages))
     with disk_errors(folder):
         for pages in (figures, burden):
             save_pages(pages, folder)
@@ -105,13 +106,20 @@ def _write_fig2(dataset: xr.Dataset, folder: Path, command: str) -> Path:
         )
 
 
-def _comparisons(dataset: xr.Dataset) -> list[Comparison]:
-    """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal."""
+def _comparisons(dataset: xr.Dataset, claimed: Comparison | None) -> list[Comparison]:
+    """Compare whatever the study allows; what it does not (one strategy, one sparsity) is said, not fatal.
+
+    The comparison that claim C1 rests on is not made again.
+    """
     from burden_analysis import compare_sparsities, compare_strategies
 
     def by_strategy() -> list[Comparison]:
         order = claimed_order(dataset)
-        return [compare_strategies(dataset, indicator, order=order) for indicator in INDICATORS]
+        known = {(claimed.indicator, claimed.question.order): claimed} if claimed else {}
+        return [
+            known.get((indicator, order)) or compare_strategies(dataset, indicator, order=order)
+            for indicator in INDICATORS
+        ]
 
     def by_sparsity() -> list[Comparison]:
         return [compare_sparsities(dataset, INDICATORS[0])]

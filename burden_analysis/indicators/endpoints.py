@@ -122,7 +122,7 @@ def _means(
 
 
 def _per_run(dataset: xr.Dataset, values: npt.NDArray[np.float64], name: str, what: str) -> xr.DataArray:
-    coords = {str(k): v for k, v in dataset.coords.items() if v.dims == ("run",)}
+    coords = {str(k): dataset.variables[k] for k in dataset.coords if dataset.variables[k].dims == ("run",)}
     return xr.DataArray(
         values, coords, ("run",), name, {"long_name": what, "units": "1", "documentation": "docs/statistics.md"}
     )

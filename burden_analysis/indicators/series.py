@@ -134,7 +134,8 @@ def series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
     InputError
         The name is unknown, or the study did not record what it needs.
     """
-    own = [str(k) for k, v in dataset.data_vars.items() if v.dims == ("run", "record") and str(k) not in INDICATORS]
+    of_records = [str(k) for k in dataset.data_vars if dataset.variables[k].dims == ("run", "record")]
+    own = [name for name in of_records if name not in INDICATORS]
     if indicator in own:
         source = dataset[indicator]
         return source.astype(np.float64).assign_attrs(source.attrs)

@@ -28,11 +28,15 @@ def canvas(height: float, *, narrow: bool, wspace: float = 0.0) -> Figure:
 def finish(figure: Figure, labels: Iterable[tuple[Axes, Sequence[Annotation]]]) -> None:
     """Lay a figure out for good, so that every format and every save has the same layout, and settle its labels."""
     FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for ax in figure.axes:  # the solver's last digits vary, and an SVG names its clips by them
-        if ax.get_box_aspect() is None:  # a colour bar finds its place when drawn
-            ax.set_position(Bbox(ax.get_position().get_points().round(6)))
+    free = [ax for ax in figure.axes if ax.get_box_aspect() is None]  # a colour bar finds its place when drawn
+    engine = figure.get_layout_engine()
+    if engine is None or len(free) < len(figure.axes):
+        figure.draw_without_rendering()
+    else:
+        engine.execute(figure)
+    figure.set_layout_engine(None)  # with any other, "none" too, each save draws twice
+    for ax in free:  # the solver's last digits vary, and an SVG names its clips by them
+        ax.set_position(Bbox(ax.get_position().get_points().round(6)))
     for labelled, ends in labels:
         settle(labelled, ends)
 

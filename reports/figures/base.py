@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +17,8 @@ from reports.drawing.style import style
 from reports.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
 
     import numpy as np
     import numpy.typing as npt
@@ -43,6 +44,8 @@ class Figure:
         What is shown, generated from the numbers.
     description : str
         The text alternative: where every curve ends.
+    files : mapping of str to bytes
+        By format, what `rendered` has drawn; empty otherwise.
     stem : str
         Of a class of figures: its files' name without suffix.
     """
@@ -53,6 +56,17 @@ class Figure:
     data: pd.DataFrame
     caption: str
     description: str
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def rendered(self) -> Self:
+        """Draw every format once, for whoever saves the figure and shows it too; changes made later do not count.
+
+        Returns
+        -------
+        Figure
+            The same, with its `files`.
+        """
+        return replace(self, files={kind: self.render(kind) for kind in FORMATS})
 
     def save(self, path: str | Path) -> Path:
         """Write the figure; the suffix decides the format, and the same numbers give the same bytes.
@@ -97,6 +111,8 @@ class Figure:
 
     def render(self, kind: str) -> bytes:
         """Render the figure in one of `FORMATS`."""
+        if kind in self.files:
+            return self.files[kind]
         # No dates, and nothing in an SVG that points outside.
         metadata: dict[str, dict[str, str | None]] = {
             "pdf": {"CreationDate": None},

@@ -125,7 +125,7 @@ def _figures(dataset: xr.Dataset, study: CompressionStudy, notes: list[str]) -> 
         wanted.insert(0, ("compression", lambda: compression_figure(effect)))
     for stem, draw in wanted:
         try:
-            yield draw()
+            yield draw().rendered()
         except InputError as error:
             notes.append(f"Figure {stem} was not drawn: {error}.")
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from functools import cache
 
+import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
+from scipy.special import gammaln, ndtr, xlogy
 from scipy.stats import chi, norm
 from scipy.stats import t as student
 
@@ -155,10 +157,13 @@ def _noncentrality(freedom: int, alpha: float, power: float) -> float:
 def _power(centre: float, freedom: int, alpha: float) -> float:
     """Probability that a t statistic with this mean is significant, two-sided."""
     critical = float(student.ppf(1 - alpha / 2, freedom)) / math.sqrt(freedom)
+    # The density of chi is written out: scipy's checks its arguments each time, which takes 50 times as long.
+    scale = np.log(2) - 0.5 * np.log(2) * freedom - gammaln(0.5 * freedom)
 
     def rejected(spread: float) -> float:  # given the standard deviation that was drawn
         bound = critical * spread
-        return float((norm.cdf(centre - bound) + norm.cdf(-centre - bound)) * chi.pdf(spread, freedom))
+        density = np.exp(scale + xlogy(freedom - 1.0, spread) - 0.5 * (spread * spread))
+        return float((ndtr(centre - bound) + ndtr(-centre - bound)) * density)
 
     turn = centre / critical
     widest = float(chi.isf(1e-15, freedom))

@@ -133,5 +133,5 @@ def _sampled_tail(doubled: npt.NDArray[np.int64], observed: int, resamples: int,
     rng = np.random.default_rng(seed)
     sums = np.zeros((resamples, doubled.shape[1]), np.int64)
     for block in doubled:
-        sums += rng.permuted(np.tile(block, (resamples, 1)), axis=1)
+        sums += rng.permuted(np.broadcast_to(block, sums.shape), axis=1)
     return sampled(int(np.sum(_spread(sums) >= observed)), resamples)

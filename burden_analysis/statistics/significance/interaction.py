@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import f as fisher
-from statsmodels.regression.mixed_linear_model import MixedLM
-from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 _FEWEST_SEEDS = 3
 _ROUNDING = 1e-12  # equal values differ by this share after summing
@@ -94,6 +92,10 @@ def interaction(values: npt.ArrayLike, sparsities: npt.ArrayLike) -> Interaction
 
 def _wald(frame: pd.DataFrame) -> float:
     """F of the interaction; NaN when the fit is singular or failed."""
+    # Imported here: a fifth of a second that no other statistic needs.
+    from statsmodels.regression.mixed_linear_model import MixedLM
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
     components = {"intercept": "0 + C(strategy)", "slope": "0 + C(strategy):sparsity"}
     # Without re_formula="1" the variance components silently replace the random intercept.
     curved = frame["sparsity"].nunique() > 2

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 from statsmodels.stats.power import TTestPower
 
 from burden_analysis.statistics import (
@@ -25,6 +25,16 @@ from recorders.contract import InputError
 def test_power_agrees_with_statsmodels(size: float, n: int, alpha: float) -> None:
     assert paired_power(size, n, alpha=alpha) == pytest.approx(TTestPower().power(size, n, alpha), rel=1e-6)
     assert paired_power(-size, n, alpha=alpha) == paired_power(size, n, alpha=alpha)
+
+
+@pytest.mark.parametrize(("size", "n", "alpha"), [(0.4, 3, 0.05), (1.2, 5, 0.05), (2.5, 8, 0.01), (0.2, 160, 0.001)])
+def test_power_is_the_integral_over_scipys_distributions(size: float, n: int, alpha: float) -> None:
+    freedom, centre = n - 1, size * math.sqrt(n)
+    spread = np.linspace(0, stats.chi.isf(1e-15, freedom), 20_001)
+    bound = stats.t.ppf(1 - alpha / 2, freedom) / math.sqrt(freedom) * spread
+    given = stats.norm.cdf(centre - bound) + stats.norm.cdf(-centre - bound)
+    power = integrate.simpson(given * stats.chi.pdf(spread, freedom), x=spread)
+    assert paired_power(size, n, alpha=alpha) == pytest.approx(power, rel=1e-6)
 
 
 def test_power_where_the_noncentral_t_gives_nan() -> None:

@@ -242,6 +242,21 @@ def test_save_all(figure, tmp_path):
     assert (tmp_path / "new" / "folder" / "figure2.txt").read_text().strip() == figure.caption
 
 
+def test_rendered_figures_draw_each_format_once_and_do_not_change(study, tmp_path, monkeypatch):
+    drawn, plain = figure2(study), figure2(study)
+    draws: list[object] = []
+    draw = drawn.figure.draw
+    monkeypatch.setattr(drawn.figure, "draw", lambda renderer: (draws.append(renderer), draw(renderer)))
+    done = drawn.rendered()
+    assert len(draws) == 3
+    drawn.figure.suptitle("changed later")
+    for path in done.save_all(tmp_path)[:3]:
+        assert path.read_bytes() == done.render(path.suffix[1:]) == plain.render(path.suffix[1:]), path.name
+    assert len(draws) == 3
+    assert drawn.render("svg") != plain.render("svg")
+    assert len(draws) == 4
+
+
 @pytest.mark.parametrize("name", ["figure.jpg", "figure", "figure.pdff"])
 def test_unknown_format_names_the_possible_ones(figure, tmp_path, name):
     with pytest.raises(InputError, match=r"choose from pdf, svg, png"):
