@@ -147,13 +147,13 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
     zarr.open_group(store / ".next").attrs["compact"] = True
     read, calls = recording_module._read, []
 
-    def swapping(group: zarr.Group) -> xr.Dataset:
-        dataset = read(group)
+    def swapping(*arguments: Any) -> recording_module.Recording:
+        recording = read(*arguments)
         if not calls:
             (store / "fig2").rename(store / ".gone")
             (store / ".next").rename(store / "fig2")
         calls.append(1)
-        return dataset
+        return recording
 
     stale = open_study(store)
     monkeypatch.setattr(recording_module, "_read", swapping)
@@ -164,13 +164,13 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
 
 def test_a_commit_during_the_read_is_not_half_seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recording(store, [r | {"written": 3, "updates": 1} for r in grid(1)])
-    read = recording_module._variable
+    read = recording_module.Committed.values
 
-    def committing(*arguments: Any) -> xr.Variable:
+    def committing(array: recording_module.Committed) -> np.ndarray:
         zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = 5
-        return read(*arguments)
+        return read(array)
 
-    monkeypatch.setattr(recording_module, "_variable", committing)
+    monkeypatch.setattr(recording_module.Committed, "values", committing)
     ds = open_study(store)
     assert set(ds.records_written.values) == {3}
     assert ds.sizes["record"] == 3
