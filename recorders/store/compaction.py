@@ -1,7 +1,7 @@
 """Rewrites a finished recording in few large chunks with consolidated metadata.
 
-Streaming wants many small files (one run each), reading wants few: 45 runs x 2 000 records x 12 series open in
-0.4 s as streamed and in 0.03 s compacted.
+Streaming wants many small files (one run each), reading wants few: 45 runs x 2 000 records x 21 series open in
+0.33 s as streamed and in 0.03 s compacted.
 """
 
 from __future__ import annotations

@@ -133,6 +133,32 @@ def test_zip_url_and_consolidated_read_the_same(store: Path) -> None:
     xr.testing.assert_identical(open_study(store), expected)
 
 
+@pytest.mark.parametrize("stored", [{"compressors": zarr.codecs.GzipCodec()}, {"shards": (18, 4), "chunks": (6, 2)}])
+def test_what_others_encoded_zarr_decodes(store: Path, stored: dict[str, Any]) -> None:
+    write_recording(store, grid(2))
+    expected = open_study(store)
+    group = zarr.open_group(store / "fig2", mode="r+")
+    values, attributes = group["loss"][:], group["loss"].attrs.asdict()
+    shape = {"shape": (18, 8), "dtype": "float32", "fill_value": np.nan, "dimension_names": ("run", "record")}
+    array = group.create_array("loss", overwrite=True, attributes=attributes, **shape, **stored)
+    array[:, :5] = values
+    archive = store.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as handle:
+        for path in store.rglob("*"):
+            handle.write(path, path.relative_to(store))
+    for place in (store, archive, store.as_uri()):
+        xr.testing.assert_identical(open_study(place), expected)
+        xr.testing.assert_identical(open_study(place, chunks={"record": 3}).compute(), expected)
+
+
+def test_a_chunk_of_another_size_is_damage(store: Path) -> None:
+    write_recording(store, grid(1))
+    chunks = store / "fig2" / "loss" / "c"
+    (chunks / "0" / "0").write_bytes((store / "fig2" / "epoch" / "c" / "0").read_bytes())
+    with pytest.raises(InputError, match=r"fig2 is damaged \(a chunk of fig2/loss holds \d+ values, not 24\): restore"):
+        open_study(store)
+
+
 def test_interrupted_compaction_reads_the_recording_moved_aside(store: Path) -> None:
     write_recording(store, grid(1))
     expected = open_study(store)
