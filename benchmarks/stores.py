@@ -1,7 +1,7 @@
 """How long does a study take to open, beside a CSV of the same series, and how does it grow with the recordings?
 
 Run ``python benchmarks/stores.py``; it makes its stores in a temporary folder (about 1 GB for a while). One recording
-of 45 runs x 2 000 records of a network of one tensor or three, with all variables, with twelve of them, and lazily, beside
+of 45 runs x 2 000 records of a network of one tensor or three, with all variables, with twelve, and lazily, beside
 `pandas.read_csv` of the same numbers; then 250, 500 and 1 000 recordings of one run each, and those packed into one.
 """
 

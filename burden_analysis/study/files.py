@@ -24,8 +24,8 @@ class Files(Protocol):
     def folders(self, key: str) -> list[str]:
         """Name what lies in a folder and may be a folder itself."""
 
-    def zarr_store(self) -> Any:
-        """Give what zarr opens as this store."""
+    def zarr_place(self, key: str) -> tuple[Any, str]:
+        """Give what zarr opens as this store, and the path of an array in it."""
 
 
 class Folder:
@@ -51,9 +51,9 @@ class Folder:
         except _ABSENT:
             return []
 
-    def zarr_store(self) -> Any:
-        """Give the path."""
-        return self._path
+    def zarr_place(self, key: str) -> tuple[Any, str]:
+        """Give the folder."""
+        return self._path, key
 
 
 class Archive:
@@ -88,11 +88,11 @@ class Archive:
         below = (name.removeprefix(prefix) for name in self._names if name.startswith(prefix))
         return list({name.partition("/")[0] for name in below if name})
 
-    def zarr_store(self) -> Any:
+    def zarr_place(self, key: str) -> tuple[Any, str]:
         """Open the archive once more, as zarr reads one."""
-        from zarr.storage import StorePath, ZipStore
+        from zarr.storage import ZipStore
 
-        return StorePath(ZipStore(self._path, mode="r"), self._inside.rstrip("/"))
+        return ZipStore(self._path, mode="r"), self._inside + key
 
 
 class Remote:
@@ -126,6 +126,6 @@ class Remote:
             return []
         return [name.rstrip("/").rpartition("/")[2] for name in listed]
 
-    def zarr_store(self) -> Any:
+    def zarr_place(self, key: str) -> tuple[Any, str]:
         """Give the URL."""
-        return self._url
+        return self._url, key

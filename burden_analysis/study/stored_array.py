@@ -146,4 +146,5 @@ class StoredArray:
     def _zarr_array(self) -> Any:
         import zarr
 
-        return zarr.open_array(self.files.zarr_store(), path=self.key, mode="r", zarr_format=3)
+        place, path = self.files.zarr_place(self.key)
+        return zarr.open_array(place, path=path, mode="r", zarr_format=3)
