@@ -73,6 +73,15 @@ class Reproduce(Trained):
 
 
 @dataclass(frozen=True)
+class Pack:
+    """Merge the finished recordings of stores into a new store, one recording for each schedule."""
+
+    stores: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="STORE...")]
+    out: Path
+    """Store to make; it must not exist."""
+
+
+@dataclass(frozen=True)
 class Show:
     """List the runs of a store: status, records, what is missing."""
 
@@ -158,6 +167,7 @@ class Report:
 COMMANDS: dict[str, type] = {
     "reproduce": Reproduce,
     "record": Record,
+    "pack": Pack,
     "show": Show,
     "compare": Compare,
     "claims": Claims,

@@ -17,6 +17,7 @@ from burden_analysis.cli.arguments import (
     Claims,
     Compare,
     Figure,
+    Pack,
     Power,
     Record,
     Report,
@@ -25,6 +26,7 @@ from burden_analysis.cli.arguments import (
 )
 from burden_analysis.cli.claims import claims
 from burden_analysis.cli.compare import compare
+from burden_analysis.cli.pack import pack
 from burden_analysis.cli.power import power
 from burden_analysis.cli.record import record, reproduce
 from burden_analysis.cli.report import figure, report
@@ -62,6 +64,7 @@ def _dispatch(arguments: list[str]) -> int:
     actions: dict[type, Callable[[Any, str], int]] = {
         Reproduce: reproduce,
         Record: record,
+        Pack: pack,
         Show: show,
         Compare: compare,
         Claims: claims,

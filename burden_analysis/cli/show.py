@@ -18,7 +18,7 @@ def show(asked: Show, _: str) -> int:
     from burden_analysis import open_study
     from recorders.settings.unstarted import unstarted
 
-    dataset = open_study(asked.store)
+    dataset = open_study(asked.store, variables=())  # states alone
     several = len(dataset.attrs["recordings"]) > 1  # then a run's name is unique in its recording only
     named = ["recording", "run_id"] if several else ["run_id"]
     columns = [*named, "strategy", "sparsity", "seed", "status", "records_written", "status_reason"]

@@ -179,7 +179,8 @@ def record_series(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
 def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Look a recorded variable up."""
     if name not in dataset:
-        raise InputError(f"this study did not record {name!r}: it has {', '.join(map(str, dataset.data_vars))}")
+        known = ", ".join(map(str, dataset.data_vars))
+        raise InputError(f"this study did not record {name!r}, or was opened without it: it has {known}")
     return dataset[name]
 
 

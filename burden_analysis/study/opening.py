@@ -1,33 +1,40 @@
-"""Opens a study: every recording of a store as one labelled Dataset in memory."""
+"""Opens a study: every recording of a store as one labelled Dataset, in memory or read when it is asked for."""
 
 from __future__ import annotations
 
 import json
 import os
-import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
-import zarr
-from zarr.errors import GroupNotFoundError, MetadataValidationError, ZarrUserWarning
-from zarr.storage import ZipStore
+import xarray as xr
 
 from burden_analysis.arrangement.levels import with_levels
+from burden_analysis.study.asked import check_variables, chosen
+from burden_analysis.study.files import Archive, Folder, Remote
 from burden_analysis.study.joining import stitch, union
-from burden_analysis.study.recording import as_mapping, check_schema, read_recording
-from recorders.contract import SCHEMA_VERSION, InputError, unknown_name
+from burden_analysis.study.lazy import check_chunks, lazy_array
+from burden_analysis.study.recording import Field, Recording, check_schema, group_metadata, read_recording
+from recorders.contract import SCHEMA_VERSION, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    import xarray as xr
+    from burden_analysis.study.files import Files
 
 
-def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str] | None = None) -> xr.Dataset:
-    """Read a study into memory, finished or still being written.
+def open_study(
+    store: str | os.PathLike[str],
+    *,
+    recordings: str | Iterable[str] | None = None,
+    variables: str | Iterable[str] | None = None,
+    chunks: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Read a study, finished or still being written.
 
     Parameters
     ----------
@@ -35,6 +42,12 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
         A folder, a ``.zip`` of one, or an fsspec URL (``s3://bucket/study.zarr``).
     recordings : str or iterable of str, optional
         Which recordings to read; all by default.
+    variables : str or iterable of str, optional
+        Which series over records and mask updates to read; all by default. Coordinates and the state of the runs
+        (``status``, ``records_written``, ``remarks``, …) are always there; of an empty list nothing else.
+    chunks : mapping, optional
+        None: values in memory. A mapping: series are dask arrays that are read when they are computed, in chunks of
+        these lengths by dimension, as xarray takes them; ``{}``: in the chunks that the store has.
 
     Returns
     -------
@@ -51,65 +64,68 @@ def open_study(store: str | os.PathLike[str], *, recordings: str | Iterable[str]
     ------
     InputError
         The path does not exist, is no zarr group, was not written by this package or by a newer version of it, is
-        damaged (the file is named), holds no recordings, or not the ones asked for.
+        damaged (the file is named), holds no recordings, or not the ones or the variables asked for. Of a lazy study,
+        when it is computed: a recording was rewritten since.
     """
     where = os.fspath(store)
-    with _opened(where) as root:
-        check_schema(root, where)
-        with _damage_named(where):
-            names = _recording_names(root)
-        if not names:
-            raise InputError(f"{where} holds no recordings yet: record one first")
-        parts = {}
-        for name in _chosen(names, recordings):
-            with _damage_named(f"{where}/{name}"):
-                parts[name] = _with_steps(read_recording(root, name))
+    check_chunks(chunks)
+    wanted = None if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    files = _files(where)
+    check_schema(_root_attributes(files, where), where)
+    with _damage_named(where):
+        names = _recording_names(files)
+    if not names:
+        raise InputError(f"{where} holds no recordings yet: record one first")
+    parts = {}
+    for name in chosen(names, recordings):
+        with _damage_named(f"{where}/{name}"):
+            parts[name] = read_recording(files, name, where, wanted=wanted, lazy=chunks is not None)
+    if wanted is not None:
+        check_variables(wanted, parts, where)
     parts = stitch(parts)
-    labelled = {k: d.assign_coords(recording=("run", [k] * d.sizes["run"])) for k, d in parts.items()}
-    dataset = union(labelled) if len(labelled) > 1 else next(iter(labelled.values()))
-    dataset.attrs = {
-        "burden_schema": SCHEMA_VERSION,
-        "recordings": {name: as_mapping(part) for name, part in parts.items()},
-    }
+    labelled = {name: _labelled(name, part) for name, part in parts.items()}
+    fields = union(labelled) if len(labelled) > 1 else next(iter(labelled.values())).fields
+    coordinates = {name for part in labelled.values() for name in part.coordinates}
+    data = {name: _variable(field, chunks) for name, field in fields.items()}
+    dataset = xr.Dataset(
+        {name: variable for name, variable in data.items() if name not in coordinates},
+        {name: variable for name, variable in data.items() if name in coordinates},
+        {
+            "burden_schema": SCHEMA_VERSION,
+            "recordings": {k: {"config": part.config, "provenance": part.provenance} for k, part in parts.items()},
+        },
+    )
     return with_levels(dataset)
 
 
-@contextmanager
-def _opened(store: str) -> Iterator[zarr.Group]:
-    local = "://" not in store
-    if local and not Path(store).exists():
-        raise InputError(f"{store} does not exist: give the path of a study store")
-    archive, inside = None, ""
+def _files(where: str) -> Files:
+    if "://" not in where and not Path(where).exists():
+        raise InputError(f"{where} does not exist: give the path of a study store")
     try:
-        if local and Path(store).is_file():
-            archive, inside = ZipStore(store, mode="r"), _outer_folder(store)
-        root = zarr.open_group(archive or store, path=inside, mode="r", zarr_format=3, use_consolidated=False)
-    except GroupNotFoundError as error:
-        raise InputError(f"{store} is not a zarr v3 group: give the path of a study store") from error
+        if "://" in where:
+            return Remote(where)
+        return Archive(Path(where)) if Path(where).is_file() else Folder(Path(where))
     except (BadZipFile, ValueError, ImportError, OSError) as error:
-        raise InputError(f"{store} cannot be opened as a study store: {error}") from error
+        raise InputError(f"{where} cannot be opened as a study store: {error}") from error
+
+
+def _root_attributes(files: Files, where: str) -> Mapping[str, Any]:
     try:
-        yield root
-    finally:
-        if archive is not None:
-            archive.close()
-
-
-def _outer_folder(archive: str) -> str:
-    """Name the folder of an archive that holds all of it, as zipping a folder from outside makes one; else nothing."""
-    with ZipFile(archive) as opened:
-        names = opened.namelist()
-    folders = {name.partition("/")[0] for name in names}
-    [folder, *others] = folders or {""}
-    return folder if not others and f"{folder}/zarr.json" in names else ""
+        found = group_metadata(next(iter(files.read(["zarr.json"]))))
+    except (ValueError, RuntimeError, ImportError, OSError) as error:
+        raise InputError(f"{where} cannot be opened as a study store: {error}") from error
+    if found is None:
+        raise InputError(f"{where} is not a zarr v3 group: give the path of a study store")
+    attributes: Mapping[str, Any] = found.get("attributes", {})
+    return attributes
 
 
 @contextmanager
 def _damage_named(place: str) -> Iterator[None]:
-    """Turn what zarr raises for damaged metadata or chunks into one line that names the file, if it can be told."""
+    """Turn what damaged metadata or chunks raise into one line that names the file, if it can be told."""
     try:
         yield
-    except (json.JSONDecodeError, MetadataValidationError, RuntimeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RuntimeError) as error:
         bad = next((path for path in sorted(Path(place).rglob("zarr.json")) if not _is_metadata(path)), place)
         raise InputError(
             f"{bad} is damaged ({error}): restore it from a copy, or move its recording out of the store"
@@ -123,27 +139,20 @@ def _is_metadata(path: Path) -> bool:
         return False
 
 
-def _recording_names(root: zarr.Group) -> list[str]:
+def _recording_names(files: Files) -> list[str]:
     """Visible child groups, and those that a compaction has moved aside but not yet replaced."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)  # a foreign file beside the groups is not our concern
-        keys = sorted(root.group_keys())
-    aside = {k[1:].removesuffix(".old") for k in keys if k.startswith(".") and k.endswith(".old")}
-    return sorted({k for k in keys if not k.startswith(".")} | aside)
+    listed = sorted(name for name in files.folders("") if not name.startswith(".") or name.endswith(".old"))
+    contents = files.read([f"{name}/zarr.json" for name in listed])
+    groups = [name for name, content in zip(listed, contents, strict=True) if group_metadata(content)]
+    return sorted({name[1:].removesuffix(".old") if name.startswith(".") else name for name in groups})
 
 
-def _with_steps(recording: xr.Dataset) -> xr.Dataset:
-    """Give a recording without a single record, which lost its empty arrays when it was compacted, zero steps."""
-    return recording if "step" in recording else recording.assign_coords(step=("record", np.empty(0, np.int64)))
+def _labelled(name: str, part: Recording) -> Recording:
+    """Say of every run which recording it lies in."""
+    label = Field(("run",), np.array([name] * part.sizes["run"]), {})
+    return replace(part, fields={**part.fields, "recording": label}, coordinates={*part.coordinates, "recording"})
 
 
-def _chosen(names: list[str], asked: str | Iterable[str] | None) -> list[str]:
-    if asked is None:
-        return names
-    chosen = [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
-    for name in chosen:
-        if name not in names:
-            raise unknown_name("recording", name, names)
-    if not chosen:
-        raise InputError(f"recordings is empty: choose from {', '.join(names)}")
-    return chosen
+def _variable(field: Field, chunks: Mapping[str, Any] | None) -> xr.Variable:
+    data = field.data if isinstance(field.data, np.ndarray) else lazy_array(field.data, field.dims, chunks or {})
+    return xr.Variable(field.dims, data, dict(field.attrs))

@@ -25,6 +25,7 @@ from recorders.settings.naming import continuation_name, continuations
 from recorders.store.compaction import compact, consolidate
 from recorders.store.layout import Layout, record_steps
 from recorders.store.lock import exclusive
+from recorders.store.packed import packed_with
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
@@ -231,6 +232,11 @@ class LoopRecording:
             raise InputError(
                 f"{self.store} already holds run {self._base!r}: pass exist='overwrite' or exist='resume', "
                 "or describe the run differently"
+            )
+        if not parts and (packed := packed_with(self.store, self._base)):
+            raise InputError(
+                f"{self.store} already holds run {self._base!r} in the packed recording {packed!r}, where it can be "
+                "neither overwritten nor resumed: describe the run differently, or choose another store"
             )
         if exist != "resume":
             for name in reversed(parts):

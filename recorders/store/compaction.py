@@ -1,7 +1,7 @@
 """Rewrites a finished recording in few large chunks with consolidated metadata.
 
-Streaming wants many small files (one run each), reading wants few: 45 runs x 2 000 records x 12 series open in
-0.4 s as streamed and in 0.03 s compacted.
+Streaming wants many small files (one run each), reading wants few: 45 runs x 2 000 records x 21 series open in
+0.33 s as streamed and in 0.03 s compacted.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def compact(store: Path, name: str) -> None:
         shutil.copytree(final / MASKS, temporary / MASKS)  # is in its final chunks
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         target.attrs.update({**source.attrs.asdict(), "compact": True, "finished": finished})
-        _consolidate(target)
-        _sync(temporary)  # a power loss after the swap must not find empty files
+        consolidate_group(target)
+        sync(temporary)  # a power loss after the swap must not find empty files
         with root_lock(store):  # whoever looks at all recordings must not come between the renames
             final.rename(old)
             temporary.rename(final)
@@ -77,13 +77,19 @@ def consolidate(store: Path) -> None:
     with root_lock(store):
         if all(is_compact(store, name) for name in recording_names(store)):
             with disk_errors(store):
-                _consolidate(zarr.open_group(store, mode="r+", use_consolidated=False))
+                consolidate_group(zarr.open_group(store, mode="r+", use_consolidated=False))
 
 
-def _consolidate(group: zarr.Group) -> None:
+def consolidate_group(group: zarr.Group) -> None:
+    """Write the metadata of all that is in a group into one file."""
     with warnings.catch_warnings():  # version 3 of the format does not specify it yet; xarray and zarr read it
         warnings.filterwarnings("ignore", "Consolidated metadata", zarr.errors.ZarrUserWarning)
         zarr.consolidate_metadata(group.store, path=group.path)
+
+
+def large_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Cut an array as it is read best: hardly at all."""
+    return tuple(min(n, _RECORDS_PER_CHUNK) for n in shape)
 
 
 def _group(parent: zarr.Group, name: str) -> zarr.Group:
@@ -113,7 +119,7 @@ def _copy(
         key,
         shape=shape,
         dtype=array.dtype,
-        chunks=chunks or tuple(min(n, _RECORDS_PER_CHUNK) for n in shape),
+        chunks=chunks or large_chunks(shape),
         dimension_names=dims,
         fill_value=array.fill_value,
         compressors=COMPRESSOR,
@@ -125,7 +131,8 @@ def _copy(
         copy[part] = array[part]
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Have a folder and all that is in it on the disk."""
     for path in _tree(folder):
         handle = os.open(path, os.O_RDONLY)
         try:

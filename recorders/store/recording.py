@@ -46,7 +46,7 @@ def create_recording(
         _write_coordinates(group, layout)
         for series in layout.variables:
             create_series(group, series, layout.sizes, layout.chunks(series.dims))
-        _write_masks(group, layout)
+        create_masks(group, layout.parameters, len(layout.runs))
         group.attrs.update(
             {
                 "burden_schema": SCHEMA_VERSION,
@@ -150,11 +150,10 @@ def _write_coordinates(group: zarr.Group, layout: Layout) -> None:
         put("quantile", "quantile", QUANTILES, "quantile over the units of a layer")
 
 
-def _write_masks(group: zarr.Group, layout: Layout) -> None:
+def create_masks(group: zarr.Group, shapes: Mapping[str, tuple[int, ...]], runs: int) -> None:
     """Make room for the final masks, for all at once: one by one takes a large network minutes."""
-    runs = len(layout.runs)
     nodes: dict[str, Any] = {MASKS: GroupMetadata()}
-    for name, shape in layout.parameters.items():
+    for name, shape in shapes.items():
         nodes[f"{MASKS}/{mask_array(name)}"] = _mask_metadata(name, (runs, *shape))
     for _ in group.create_hierarchy(nodes):
         pass

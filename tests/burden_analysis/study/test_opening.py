@@ -133,6 +133,32 @@ def test_zip_url_and_consolidated_read_the_same(store: Path) -> None:
     xr.testing.assert_identical(open_study(store), expected)
 
 
+@pytest.mark.parametrize("stored", [{"compressors": zarr.codecs.GzipCodec()}, {"shards": (18, 4), "chunks": (6, 2)}])
+def test_what_others_encoded_zarr_decodes(store: Path, stored: dict[str, Any]) -> None:
+    write_recording(store, grid(2))
+    expected = open_study(store)
+    group = zarr.open_group(store / "fig2", mode="r+")
+    values, attributes = group["loss"][:], group["loss"].attrs.asdict()
+    shape = {"shape": (18, 8), "dtype": "float32", "fill_value": np.nan, "dimension_names": ("run", "record")}
+    array = group.create_array("loss", overwrite=True, attributes=attributes, **shape, **stored)
+    array[:, :5] = values
+    archive = store.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as handle:
+        for path in store.rglob("*"):
+            handle.write(path, path.relative_to(store))
+    for place in (store, archive, store.as_uri()):
+        xr.testing.assert_identical(open_study(place), expected)
+        xr.testing.assert_identical(open_study(place, chunks={"record": 3}).compute(), expected)
+
+
+def test_a_chunk_of_another_size_is_damage(store: Path) -> None:
+    write_recording(store, grid(1))
+    chunks = store / "fig2" / "loss" / "c"
+    (chunks / "0" / "0").write_bytes((store / "fig2" / "epoch" / "c" / "0").read_bytes())
+    with pytest.raises(InputError, match=r"fig2 is damaged \(a chunk of fig2/loss holds \d+ values, not 24\): restore"):
+        open_study(store)
+
+
 def test_interrupted_compaction_reads_the_recording_moved_aside(store: Path) -> None:
     write_recording(store, grid(1))
     expected = open_study(store)
@@ -147,13 +173,13 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
     zarr.open_group(store / ".next").attrs["compact"] = True
     read, calls = recording_module._read, []
 
-    def swapping(group: zarr.Group) -> xr.Dataset:
-        dataset = read(group)
+    def swapping(*arguments: Any) -> recording_module.Recording:
+        recording = read(*arguments)
         if not calls:
             (store / "fig2").rename(store / ".gone")
             (store / ".next").rename(store / "fig2")
         calls.append(1)
-        return dataset
+        return recording
 
     stale = open_study(store)
     monkeypatch.setattr(recording_module, "_read", swapping)
@@ -164,13 +190,13 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
 
 def test_a_commit_during_the_read_is_not_half_seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recording(store, [r | {"written": 3, "updates": 1} for r in grid(1)])
-    read = recording_module._variable
+    read = recording_module.Committed.values
 
-    def committing(*arguments: Any) -> xr.Variable:
+    def committing(array: recording_module.Committed) -> np.ndarray:
         zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = 5
-        return read(*arguments)
+        return read(array)
 
-    monkeypatch.setattr(recording_module, "_variable", committing)
+    monkeypatch.setattr(recording_module.Committed, "values", committing)
     ds = open_study(store)
     assert set(ds.records_written.values) == {3}
     assert ds.sizes["record"] == 3
