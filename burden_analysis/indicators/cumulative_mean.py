@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def cumulative_mean(dataset: xr.Dataset, indicator: str) -> xr.DataArray:
-    """Mean over all steps from the start, exact from interval means: Σ_j n_j x̄_j / Σ_j n_j.
+    """Mean over all steps from the start, Σ_j n_j x̄_j / Σ_j n_j of interval means; exact where every step was measured.
 
     Parameters
     ----------

@@ -273,6 +273,7 @@ class LoopRecording:
         layout = self._layout()
         if resume_at is None:
             config = {"run": self._run, "interval": self._interval, "total_steps": self._total, **self._about}
+            config["sample_every"] = self._sample_every
             if self._offset:
                 config["continues"] = self._base
             create_recording(self.store, self.name, layout, config=config, provenance=provenance())

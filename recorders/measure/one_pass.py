@@ -38,7 +38,9 @@ def _sums_of_all(gradients: Any, weights: Any, masks: Any, sizes: Any) -> Any:
         if masks[k] != 0:
             active = carray(_booleans(masks[k]), sizes[k])
             for i in range(sizes[k]):
-                x, y, on = float(g[i]), float(w[i]), active[i] != 0
+                on: Any = active[i] != 0
+                x: Any = np.float64(g[i])  # `float` would leave it in float32
+                y: Any = np.float64(w[i])
                 every += x * x
                 x = x if on else 0.0
                 y = y if on else 0.0
@@ -48,7 +50,7 @@ def _sums_of_all(gradients: Any, weights: Any, masks: Any, sizes: Any) -> Any:
                 weight_moduli += abs(y)
         else:
             for i in range(sizes[k]):
-                x, y = float(g[i]), float(w[i])
+                x, y = np.float64(g[i]), np.float64(w[i])
                 squares += x * x
                 moduli += abs(x)
                 weight_squares += y * y

@@ -98,6 +98,7 @@ def write_packed(store: Path, name: str, parts: Sequence[Part], attributes: Mapp
         {
             "burden_schema": SCHEMA_VERSION,
             "coordinates": parts[0].attributes["coordinates"],
+            "sample_every": parts[0].attributes.get("sample_every", 1),
             **attributes,
             "compact": True,
         }

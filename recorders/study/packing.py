@@ -140,6 +140,7 @@ def _schedule(part: Part) -> str:
     return json.dumps(
         {
             "settings": {name: value for name, value in settings.items() if name not in free},
+            "sample_every": part.attributes.get("sample_every", 1),
             "images": part.provenance.get("data", {}).get("sha256"),
             "runs": {
                 name: part.arrays[name].dtype.kind in "OTU"

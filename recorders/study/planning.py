@@ -134,6 +134,7 @@ def planned_layout(
         updates=len(set().union(*updates)),  # a stack needs them all, and may complete what single runs began
         probed=settings.probe.every > 0,
         indicators=asked_indicators(settings.recording.indicators).variables,
+        sample_every=settings.recording.sample_every,
         runs_per_chunk=gcd(*stages) if using.stacked else 1,
     )
 

@@ -59,7 +59,7 @@ def caption(data: pd.DataFrame, dataset: xr.Dataset, rows: Sequence[Row], order:
         f"{title} while training, at sparsity {listing(sparsities)} ({panels}).",
         *_lines(data),
         *_ratios(data, order),
-        *_smoothing(data, rows),
+        *_smoothing(data, rows, dataset),
         f"Grey step line: sparsity reached by {order[0]}, mean over seeds." if _has(data, "actual sparsity") else "",
         *(f"Ratio not drawn: {reason}." for reason in data.attrs["undrawn"]),
         left_out(dataset, order),
@@ -120,14 +120,28 @@ def _ratios(data: pd.DataFrame, order: Sequence[str]) -> list[str]:
     return sentences
 
 
-def _smoothing(data: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
+def _smoothing(data: pd.DataFrame, rows: Sequence[Row], dataset: xr.Dataset) -> list[str]:
     steps = np.unique(data.loc[data["quantity"] == "seed", "step"].to_numpy(float))
     every = f"every {number(steps[0])} steps" if steps.size else "each"
     averaged = [row.letter for row in rows if row.averaged]
     if not averaged:
         return [f"Values at single steps, recorded {every}; no smoothing."]
     which = "Points are" if len(averaged) == len(rows) else f"Points of {listing(averaged)} are"
+    share = sampled_share(dataset)
+    if share < 1:
+        return [
+            f"{which} estimated means over the steps since the previous record (recorded {every}): "
+            f"{share:.0%} of the steps were measured, one drawn at random from every block; no other smoothing."
+        ]
     return [f"{which} means over all steps since the previous record (recorded {every}); no other smoothing."]
+
+
+def sampled_share(dataset: xr.Dataset) -> float:
+    """Share of the recorded steps that were measured for interval means; 1 where all were."""
+    if "sampled_steps" not in dataset:  # recorded before there were samples
+        return 1.0
+    steps = dataset["interval_steps"].where(dataset["sampled_steps"].notna())
+    return float(dataset["sampled_steps"].sum() / steps.sum()) if float(steps.sum()) else 1.0
 
 
 def _where(some: bool, seeds: int) -> str:
