@@ -19,6 +19,7 @@ import torch
 from recorders.contract import BurdenError, InputError, RunError, Status, Variable
 from recorders.loop.description import check_names, check_scalar_name, recording_name, sparsity_remark
 from recorders.loop.resumption import rewind
+from recorders.measure.fused_sums import summed_by
 from recorders.measure.monitor import Monitor
 from recorders.measure.sampled_steps import SampledSteps
 from recorders.settings.naming import continuation_name, continuations
@@ -266,7 +267,7 @@ class LoopRecording:
         )
         if steps_done:
             self._digest = writer.initial_weights(0)
-        note_resumption(self.store, self.name, provenance())
+        note_resumption(self.store, self.name, provenance(sums=summed_by()))
         return left
 
     def _begin(self, resume_at: tuple[int, int] | None) -> None:
@@ -276,7 +277,7 @@ class LoopRecording:
             config["sample_every"] = self._sample_every
             if self._offset:
                 config["continues"] = self._base
-            create_recording(self.store, self.name, layout, config=config, provenance=provenance())
+            create_recording(self.store, self.name, layout, config=config, provenance=provenance(sums=summed_by()))
         self._writer = RecordingWriter(self.store, self.name, [0])
         if resume_at is None or not self._offset + sum(resume_at):
             self._writer.begin([self._digest])

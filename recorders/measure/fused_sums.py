@@ -41,14 +41,18 @@ def fused_sums(gradients: Tensors, weights: Tensors, positions: Sequence[int], p
     return totals
 
 
-def fused_by() -> str | None:
-    """Name what makes the sums, for provenance; None where torch does."""
-    return f"numba {version('numba')}" if kernel() is not None else None
+def summed_by() -> str:
+    """Name what adds up float32 tensors on the CPU, for provenance: last bits depend on it."""
+    return f"numba {version('numba')}" if find_spec("numba") is not None and _works else f"torch {torch.__version__}"
+
+
+_works = True  # until shown otherwise
 
 
 @cache
 def kernel() -> Callable[..., Any] | None:
     """Compile the pass; None without numba, or with one that does not work here, which is said."""
+    global _works
     if find_spec("numba") is None:
         return None
     try:
@@ -57,6 +61,7 @@ def kernel() -> Callable[..., Any] | None:
         return compiled()
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        _works = False
         warnings.warn(f"numba is installed but does not work, recording takes longer: {reason}", stacklevel=2)
         return None
 

@@ -12,6 +12,7 @@ import zarr
 
 from recorders.contract import Status
 from recorders.data import DataSet
+from recorders.measure.fused_sums import summed_by
 from recorders.networks.factory import ModelFactory
 from recorders.settings.axes import told_apart
 from recorders.settings.runs import Run
@@ -103,6 +104,7 @@ def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, show
         kept = kept_runs(store, config, plan.checksum)
         new = [run for run in block.runs if run not in kept]
         about = provenance(
+            sums=summed_by(),
             threads=plan.using.threads,
             data=_about(block, plan),
             command=command,
