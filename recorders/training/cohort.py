@@ -70,12 +70,13 @@ class Cohort:
         parameters = self._stack(models, device)
         self.effective = [parameters[name] for name in self.names]  # w̃: what the forward pass uses
         self._forward_parameters = parameters
-        self.masks = [self._mask(name, starts) for name in self.names]
+        self._factors = [self._mask(name, starts) for name in self.names]  # 0 or 1; on a CPU bool multiplies slowly
+        self.masks = [factor.bool() for factor in self._factors]
         self._masked = [start is not None for start in starts] if masked is None else list(masked)
-        self._gradient_masks = [mask.clone() for mask in self.masks] if any(self._masked) else None
+        self._gradient_masks = [factor.clone() for factor in self._factors] if any(self._masked) else None
         with torch.no_grad():
             # Runs with a mask start from m ⊙ w and, with masked gradients, masked weights stay exactly 0.
-            self.dense = [(w * m).requires_grad_() for w, m in zip(self.effective, self.masks, strict=True)]
+            self.dense = [(w * m).requires_grad_() for w, m in zip(self.effective, self._factors, strict=True)]
         self._others = [p for name, p in parameters.items() if name not in set(self.names)]
         self.refresh()
 
@@ -135,15 +136,15 @@ class Cohort:
     def refresh(self) -> None:
         """Set w̃ = m ⊙ w after the dense weights or the masks changed."""
         with torch.no_grad():
-            for effective, dense, mask in zip(self.effective, self.dense, self.masks, strict=True):
-                torch.mul(dense, mask, out=effective)
+            for effective, dense, factor in zip(self.effective, self.dense, self._factors, strict=True):
+                torch.mul(dense, factor, out=effective)
 
     def run_layers(self, run: int) -> Layers:
         """Show the prunable tensors of one run; the weights are views that may be written in place."""
         return Layers(
             weights=[self._of(w, run).detach() for w in self.dense],
             gradients=[self._of(_gradient(w), run).detach() for w in self.effective],
-            masks=[self._of(m, run) != 0 for m in self.masks],
+            masks=[self._of(m, run).clone() for m in self.masks],
         )
 
     @contextmanager
@@ -186,9 +187,11 @@ class Cohort:
         for run, masks in fresh.items():
             for i, (mask, new) in enumerate(zip(self.masks, masks, strict=True)):
                 old = self._of(mask, run)
-                counts[0, run, i] = (new & (old == 0)).sum()
-                counts[1, run, i] = (~new & (old != 0)).sum()
+                changed = new ^ old
+                counts[0, run, i] = (changed & new).count_nonzero()
+                counts[1, run, i] = (changed & old).count_nonzero()
                 old.copy_(new)
+                self._of(self._factors[i], run).copy_(new)
                 if self._masked[run] and self._gradient_masks is not None:
                     self._of(self._gradient_masks[i], run).copy_(new)
         self.refresh()
@@ -215,7 +218,7 @@ class Cohort:
 
     def run_masks(self, run: int) -> Masks:
         """Masks of one run, boolean, by parameter name."""
-        return {name: self._of(mask, run) != 0 for name, mask in zip(self.names, self.masks, strict=True)}
+        return {name: self._of(mask, run).clone() for name, mask in zip(self.names, self.masks, strict=True)}
 
     def run_dense(self, run: int) -> dict[str, torch.Tensor]:
         """Return dense weights, pruned ones included, other parameters and buffers of one run, by name."""

@@ -238,7 +238,7 @@ def test_a_flat_config_of_an_older_store_gives_the_same_settings() -> None:
             "allocation": "erk",
             "allow_empty_layers": True,
         },
-        "recording": {"interval": 7, "evaluate_every": 2, "indicators": []},
+        "recording": {"interval": 7, "sample_every": 1, "evaluate_every": 2, "indicators": []},
         "probe": {"every": 3, "size": 33},
     }
     assert settings_from_config(FLAT).as_dict() == expected

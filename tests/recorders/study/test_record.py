@@ -201,7 +201,7 @@ def test_one_diverged_run_stops_neither_others_nor_the_record(tmp_path: Path) ->
     assert outcomes["optimal"].status is Status.FAILED
     assert "needs the final mask of its iterative run, which is diverged" in outcomes["optimal"].reason
     dataset = xr.open_zarr(tmp_path / "s.zarr", group="fig2", consolidated=False)
-    assert np.isnan(dataset.gradient_norm.isel(run=0, record=-1)).all()
+    assert np.isnan(dataset.dense_gradient_norm.isel(run=0, record=-1)).all()
 
 
 def test_a_layer_that_empties_fails_the_run_by_name_unless_allowed(tmp_path: Path) -> None:
