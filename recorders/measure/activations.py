@@ -51,7 +51,7 @@ class Activations:
         self._caught: dict[str, tuple[torch.Tensor, int]] = {}
         self._turn: dict[nn.Module, str] = {}
         self._warned: set[str] = set()
-        self._closed = self._compiled = False
+        self._closed = self._compiled = self._called = False
         self._armed = True
         self._hooks: list[tuple[nn.Module, Callable[..., Any]]] = []
         places = Counter(module for _, module in model.named_modules(remove_duplicate=False))
@@ -69,16 +69,17 @@ class Activations:
     def arm(self, armed: bool) -> None:
         """Say whether the calls that come are measured; while they are not, hooks cost nothing: they are off.
 
-        In what is compiled they stay: it was compiled with them, and measures every call.
+        In what is compiled they stay: it was compiled with them, and measures every call. So they do until a first
+        call has shown whether the network is compiled.
         """
-        if armed == self._armed or self._closed:
+        if self._closed:
             return
         self._armed = armed
-        if self._compiled:
+        if self._compiled or not self._called:
             return
-        if armed:
+        if armed and not self._handles:
             self._handles = [_hooked(*hook) for hook in self._hooks]
-        else:
+        elif not armed:
             self._remove()
 
     def take(self, like: torch.Tensor) -> torch.Tensor:
@@ -145,6 +146,7 @@ class Activations:
         compiling = torch.compiler.is_compiling()  # then nothing may depend on the step
         if compiling:
             self._compiled = True
+        self._called = True
         if self._closed or not module.training or not (compiling or self._armed):
             return
         plain = type(output) is torch.Tensor and output.layout is torch.strided and not output.is_nested

@@ -140,7 +140,7 @@ def sampled_share(dataset: xr.Dataset) -> float:
     """Share of the recorded steps that were measured for interval means; 1 where all were."""
     if "sampled_steps" not in dataset:  # recorded before there were samples
         return 1.0
-    steps = dataset["interval_steps"].where(dataset["sampled_steps"].notna())
+    steps = dataset["interval_steps"].where(np.isfinite(dataset["sampled_steps"]))
     return float(dataset["sampled_steps"].sum() / steps.sum()) if float(steps.sum()) else 1.0
 
 
