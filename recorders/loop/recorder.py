@@ -304,11 +304,10 @@ class Recorder:
 
     def _take_step(self, values: torch.Tensor | None, skipped: torch.Tensor | None) -> None:
         monitor = self._recording.monitor
-        if not self._steps.by_hand:
-            monitor.log(self._weights.rates())
-        if values is not None:
-            monitor.unmeasured = self._steps.unmeasured
         if monitor.may_be_recorded:
+            if not self._steps.by_hand:
+                monitor.log(self._weights.rates())
+            monitor.unmeasured = self._steps.unmeasured
             monitor.activations(self._activations.take(monitor.active).unsqueeze(0))
         if monitor.observed(values, skipped):
             self._activations.warn()

@@ -142,7 +142,7 @@ class LoopRecording:
     @property
     def is_full(self) -> bool:
         """Whether its arrays have no room for a further step or mask update."""
-        return self.step >= self._steps[-1] or self.monitor.updates == self._updates
+        return self.monitor.step >= self._last or self.monitor.updates == self._updates
 
     def roll_over(self) -> None:
         """Go on in a second recording: arrays are never resized."""
@@ -284,6 +284,7 @@ class LoopRecording:
         else:
             self._writer.set_status(0, Status.RUNNING)
         self._steps, self._updates = layout.steps, layout.updates
+        self._last = int(layout.steps[-1])
         self.monitor = Monitor(
             self._writer,
             sizes=self._sizes,

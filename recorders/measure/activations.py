@@ -72,7 +72,7 @@ class Activations:
         In what is compiled they stay: it was compiled with them, and measures every call. So they do until a first
         call has shown whether the network is compiled.
         """
-        if self._closed:
+        if self._closed or armed == bool(self._handles) == self._armed:
             return
         self._armed = armed
         if self._compiled or not self._called:

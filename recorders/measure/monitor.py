@@ -46,6 +46,12 @@ class Monitor:
         Steps done before the recording's first one.
     indicators : sequence of Variable
         What is measured beside `MEASURED`.
+
+    Attributes
+    ----------
+    due, measures, may_be_recorded : bool
+        Of the next step: whether a record is taken of it, whether it is measured (it is recorded, or drawn for an
+        interval mean), and whether a record may turn out to be of it.
     """
 
     def __init__(
@@ -95,21 +101,13 @@ class Monitor:
         self._waiting_updates: list[MaskUpdate] = []
         self._flushed = time.monotonic()
         self._background = BackgroundWriter()
+        self._look_ahead()
 
-    @property
-    def due(self) -> bool:
-        """Whether a record is taken of the next step."""
-        return self._sampling.is_recorded(self.step)
-
-    @property
-    def measures(self) -> bool:
-        """Whether the next step is to be measured: it is recorded, or drawn for an interval mean."""
-        return self._sampling.measures(self.step)
-
-    @property
-    def may_be_recorded(self) -> bool:
-        """Whether a record may turn out to be of the next step."""
-        return self._sampling.may_be_recorded(self.step)
+    def _look_ahead(self) -> None:
+        """Say what the next step is: asked for several times, and in most steps the only thing to do."""
+        self.due = self._sampling.is_recorded(self.step)
+        self.measures = self._sampling.measures(self.step)
+        self.may_be_recorded = self._sampling.may_be_recorded(self.step)
 
     def nan_counts(self) -> dict[str, int]:
         """Count the values of every further indicator that were NaN; those without are left out."""
@@ -154,6 +152,7 @@ class Monitor:
                 self._nans += values[len(MEASURED) :].isnan().sum((1, 2))
         self.step += 1
         self._in_interval += 1
+        self._look_ahead()
         if self._in_interval == self._sampling.interval:
             self.record()
             return True

@@ -76,7 +76,7 @@ class SampledSteps:
         """Draw a step of the block that a step is in, for each run."""
         interval = step - (step - self._start) % self.interval
         end = interval + self.interval
-        if self._total is not None and interval < self._total < end:
+        if self._total is not None and step < self._total < end:
             end = self._total
         begin = step - (step - interval) % self.every
         self._block = range(begin, min(begin + self.every, end))

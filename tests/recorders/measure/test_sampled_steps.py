@@ -48,6 +48,8 @@ def test_every_interval_is_cut_into_blocks_and_one_step_of_each_is_drawn(
         if begin < stop:
             assert sampling.measures(stop - 1)
             assert sampling.is_recorded(stop - 1)
+    if end is not None:  # a loop that is longer than was said
+        assert all(0 <= sampling.stands_for(step)[0] <= every for step in range(end, end + 3 * interval))
 
 
 def test_steps_are_those_of_the_seed_wherever_one_begins_to_ask() -> None:

@@ -243,7 +243,7 @@ def test_a_flat_config_of_an_older_store_gives_the_same_settings() -> None:
     }
     assert settings_from_config(FLAT).as_dict() == expected
     assert settings_from_config({**expected, "model": "mine.make"}) == settings_from_config(FLAT)
-    assert flat_config(expected) == FLAT | {"indicators": []}
+    assert flat_config(expected) == FLAT | {"indicators": [], "sample_every": 1}
     assert settings_from_config({"epochs": 2}) == Settings(training=TrainingSettings(epochs=2))
 
 
