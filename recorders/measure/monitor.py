@@ -124,7 +124,9 @@ class Monitor:
             self._scalars[name] = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
         if "loss" in scalars:
             loss = self._scalars["loss"]
-            self._losses += loss.to(self._losses, non_blocking=True) if isinstance(loss, torch.Tensor) else loss
+            if isinstance(loss, torch.Tensor):
+                loss = loss.reshape(-1).to(self._losses, non_blocking=True)
+            self._losses += loss
 
     def activations(self, mean_squares: torch.Tensor) -> None:
         """Keep the mean square of every hidden layer's output, shape (run, layer), for the next record."""
