@@ -1,9 +1,10 @@
 """What does recording cost a step, beside what one would otherwise write?
 
-Run ``python benchmarks/recording.py --out FOLDER`` (``--networks mlp masked layers vit gpt2``, ``--rounds``). Peers: the bare
-loop; hand-written fused norms; `.item()` norms; TensorBoard, W&B offline, MLflow and Trackio where they are installed
-(the extra ``bench``). A round times every variant once, in an order of its own, over a whole number of intervals;
-construction and closing are timed apart. Ratios are of process CPU time (all threads) to the bare loop of the same round.
+Run ``python benchmarks/recording.py --out FOLDER`` (``--networks mlp masked layers vit gpt2``, ``--rounds``). Peers: the
+bare loop; hand-written fused norms; `.item()` norms; TensorBoard, W&B offline, MLflow and Trackio where they are
+installed (the extra ``bench``). A round times every variant once, in an order of its own, over a whole number of
+intervals; construction and closing are timed apart. Ratios are of process CPU time (all threads) to the bare loop of
+the same round.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def bare(model: nn.Module, _: torch.optim.Optimizer, __: Path, ___: int) -> Iter
 
 @contextmanager
 def fused_norms(model: nn.Module, _: torch.optim.Optimizer, folder: Path, interval: int) -> Iterator[Step]:
-    """What a careful person writes: both norms of all weights in two calls, summed on the device, read at the record."""
+    """Do what a careful person writes: both norms of all weights in two calls, summed up, read at the record."""
     weights, count, rows = weights_of(model), 0, []
     sums = torch.zeros(2, len(weights))
 
@@ -245,6 +246,7 @@ class Timed:
         self.wall: list[float] = []
 
     def round(self, steps: int) -> None:
+        """Time some steps as a whole."""
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(steps):
             self._optimizer.zero_grad()
@@ -255,6 +257,7 @@ class Timed:
         self.wall.append((time.perf_counter() - wall) / steps * 1e3)
 
     def close(self) -> float:
+        """End it; CPU seconds that took."""
         began = time.process_time()
         self._context.__exit__(None, None, None)
         took = time.process_time() - began
@@ -306,9 +309,8 @@ def table(rows: list[tuple[str, list[float], float, float, float, float]]) -> st
     ]
     for name, ratios, cpu, wall, made, closed in rows:
         low, _, high = quantiles(ratios, n=4)
-        lines.append(
-            f"| {name} | {median(ratios):.3f} | {low:.3f}-{high:.3f} | {cpu:.3f} | {wall:.3f} | {made:.2f} | {closed:.2f} |"
-        )
+        times = " | ".join((f"{cpu:.3f}", f"{wall:.3f}", f"{made:.2f}", f"{closed:.2f}"))
+        lines.append(f"| {name} | {median(ratios):.3f} | {low:.3f}-{high:.3f} | {times} |")
     return "\n".join(lines)
 
 
