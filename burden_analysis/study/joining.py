@@ -216,4 +216,6 @@ def _append(first: Recording, second: Recording) -> Recording:
             fields[name] = replace(field, data=first.values(name) + second.values(name))
         elif not set(follow).isdisjoint((first.fields.get(name) or second.fields[name]).dims):
             fields[name] = _whole(name, parts, index, sizes, follow)
+        elif name not in fields:  # such as the labels of what only the second part has
+            fields[name] = second.fields[name]
     return replace(first, fields=fields, coordinates={*first.coordinates, *second.coordinates})
