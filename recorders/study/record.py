@@ -154,14 +154,14 @@ def _train(
         return
     images, using = plan.images_of(block), plan.using
     if using.stacked:
-        worker = Worker(store, block.settings, images, using.device, plan.model)
+        worker = Worker(store, block.settings, images, using.device, plan.model, using.profiled)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))
         return
     # Runs that share a chunk (a store made for stacks) must not be written by two processes.
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
-    arguments = (store, block.settings, images.shared(), using.device, plan.model)
+    arguments = (store, block.settings, images.shared(), using.device, plan.model, using.profiled)
     for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         yield from outcomes
 
