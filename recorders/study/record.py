@@ -23,14 +23,14 @@ from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover_all
 from recorders.store.root import open_root, recording_names
 from recorders.study.assignment import Assignment, Outcome, Place
-from recorders.study.executor import Task, execute
+from recorders.study.executor import Task, execute, start_executor
 from recorders.study.kept import axes_there, kept_runs
 from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
 from recorders.study.worker import Worker, start, work
 
-_PRELOAD = ("recorders.study.worker",)
+_PRELOAD = ("recorders.study.preloading",)
 
 
 def record_study(
@@ -83,6 +83,8 @@ def record_study(
     RunError
         The disk is full, or a worker died.
     """
+    if using is not None and not using.stacked:
+        start_executor(_PRELOAD)  # it imports while the images are loaded
     plan = plan_study(settings, name=name, data=data, data_root=data_root, offline=offline, using=using, model=model)
     outcomes = []
     for block in plan.blocks:

@@ -65,6 +65,7 @@ class Worker:
         self._store, self._settings = store, settings
         self._data, self._device, self._profiled = data, device, profiled
         self._model = model or default_model(data, settings)
+        self._writers: dict[str, RecordingWriter] = {}
         self._probes: dict[tuple[float, int], MaskProbe] = {}  # by what decides how a network merges
 
     @cached_property
@@ -94,7 +95,7 @@ class Worker:
             try:
                 ready.append((place, run, self._method(run, needs)))
             except BurdenError as error:
-                writer = RecordingWriter(self._store, place.recording, [place.row])
+                writer = self._writer([place])
                 outcomes.append(self._end(writer, place, run, Status.FAILED, str(error)))
         for stack in _contiguous(ready):
             try:
@@ -103,14 +104,14 @@ class Worker:
                 if not _out_of_memory(error):
                     raise
                 for place, run, _ in stack:
-                    writer = RecordingWriter(self._store, place.recording, [place.row])
+                    writer = self._writer([place])
                     outcomes.append(self._end(writer, place, run, Status.FAILED, self._less_memory()))
         seconds = {section: taken / len(outcomes) for section, taken in profile.seconds().items()}
         return [replace(outcome, seconds=seconds) for outcome in outcomes]
 
     def _train(self, stack: list[_Ready], profile: Profile) -> list[Outcome]:
         places, runs, methods = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
-        writer = RecordingWriter(self._store, places[0].recording, [place.row for place in places])
+        writer = self._writer(places)
         models = [network_of(run, self._model, self._settings) for run in runs]
         starts = [method.start() for method in methods]
         cohort = Cohort(
@@ -166,6 +167,13 @@ class Worker:
         total = steps_per_epoch(self._settings, self._feed.samples) * epochs
         return SampledSteps([r.seed for r in runs], interval=how.interval, every=how.sample_every, total=total)
 
+    def _writer(self, places: Sequence[Place]) -> RecordingWriter:
+        """Write some runs of a recording; its arrays are opened for the first ones only."""
+        name, rows = places[0].recording, [place.row for place in places]
+        if name not in self._writers:
+            self._writers[name] = RecordingWriter(self._store, name, rows)
+        return self._writers[name].of(rows)
+
     def _less_memory(self) -> str:
         return f"out of memory on {self._device}: lower --batch-size or --probe-size, or pass --stacked no"
 
@@ -190,7 +198,7 @@ class Worker:
             return None
         matched: Masks | None = None
         if needs is not None:
-            keeper = RecordingWriter(self._store, needs.recording, [needs.row])
+            keeper = self._writer([needs])
             status = keeper.status(needs.row)
             if status is not Status.COMPLETE:
                 raise RunError(f"needs the final mask of its iterative run, which is {status}")

@@ -157,7 +157,9 @@ def train(
         losses = cohort.backward(images, labels, activations=recorded_next, profile=profile)
         learning_rate = rate.at(step)
         with profile("indicators"):
-            monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
+            monitor.log({"loss": losses})
+            if recorded_next:
+                monitor.log({"learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
             if merge is not None and recorded_next:
                 monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
             monitor.activations(cohort.mean_squares)
