@@ -1,9 +1,10 @@
 """How long does a whole study take, beside a plain PyTorch script of the same runs?
 
 Run ``python benchmarks/studies.py [--epochs N] [--seeds N] [--rounds N]``. Peer: `by_hand` below, written as one would
-without this package: one process, one run after the other, the same network, data, batch size, fused optimiser, masks and
-evaluations, and six norms a step (of gradient and weight of three tensors) kept in memory and saved. It probes nothing and
-writes no store. Ours: `burden record fig2` with two workers, every command from a cold start. Times are taken in turn.
+without this package: one process, one run after the other, the same network, data, batch size, fused optimiser, masks
+and evaluations, and six norms a step (of gradient and weight of three tensors) kept in memory and saved. It probes
+nothing and writes no store. Ours: `burden record fig2` with two workers, every command from a cold start. Times are
+taken in turn. CPU time is that of all processes of a command; wall time means little where others use the cores.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SPARSITIES = (0.7, 0.8, 0.9)
 BATCH, INTERVAL = 128, 16
 PEER = "by hand, one process"
 Masks = list[torch.Tensor]
+_ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def by_hand(epochs: int, seeds: int, out: Path) -> None:
@@ -102,10 +104,31 @@ def _run(data: list[torch.Tensor], seed: int, sparsity: float, fixed: Masks | No
     return masks
 
 
-def _seconds(command: list[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - began
+def _seconds(command: list[str]) -> tuple[float, float]:
+    """Wall-clock seconds of a command, and CPU seconds of it and all processes it starts (to a fifth of a second)."""
+    began, cpu = time.perf_counter(), {}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=_ONE_THREAD
+    )
+    while process.poll() is None:
+        cpu |= _cpu_seconds(process.pid)
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return time.perf_counter() - began, sum(cpu.values())
+
+
+def _cpu_seconds(session: int) -> dict[str, float]:
+    """User and system time so far, by process of a session."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session:
+            found[entry.name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def main() -> None:
@@ -123,22 +146,22 @@ def main() -> None:
     ours += ["--seeds", *map(str, range(asked.seeds)), "--out"]
     script = [sys.executable, __file__, *same, "--seeds", str(asked.seeds), "--by-hand"]
     load = os.getloadavg()[0]
-    times: dict[str, list[float]] = {PEER: [], "record, two workers": [], "record, two workers, no probe": []}
+    times: dict[str, list[tuple[float, float]]] = {PEER: [], "record, two workers": [], "the same, no probe": []}
     for _ in range(asked.rounds):
         with tempfile.TemporaryDirectory() as folder:
             times[PEER].append(_seconds([*script, folder]))
             times["record, two workers"].append(_seconds([*ours, f"{folder}/a.zarr"]))
-            times["record, two workers, no probe"].append(_seconds([*ours, f"{folder}/b.zarr", "--probe-every", "0"]))
+            times["the same, no probe"].append(_seconds([*ours, f"{folder}/b.zarr", "--probe-every", "0"]))
     runs = 3 * len(SPARSITIES) * asked.seeds
-    print(
-        f"{runs} runs of {asked.epochs} epochs, {asked.rounds} round(s), {os.cpu_count()} cores, load {load:.1f} before,"
-    )
-    print(
-        f"torch {torch.__version__}\n\n| what | seconds | times as fast as {PEER} | in each round |\n|---|---|---|---|"
-    )
+    print(f"{runs} runs of {asked.epochs} epochs, {asked.rounds} round(s), {os.cpu_count()} cores,")
+    print(f"load {load:.1f} before, torch {torch.__version__}\n")
+    print(f"| what | seconds | of CPU | times as fast as {PEER} | CPU of the peer / own |\n|---|---|---|---|---|")
     for name, taken in times.items():
-        faster = [theirs / own for theirs, own in zip(times[PEER], taken, strict=True)]
-        print(f"| {name} | {median(taken):.1f} | {median(faster):.2f} | {', '.join(f'{f:.2f}' for f in faster)} |")
+        wall, cpu = map(median, zip(*taken, strict=True))
+        faster, cheaper = (
+            median(theirs[k] / own[k] for theirs, own in zip(times[PEER], taken, strict=True)) for k in (0, 1)
+        )
+        print(f"| {name} | {wall:.1f} | {cpu:.1f} | {faster:.2f} | {cheaper:.2f} |")
 
 
 if __name__ == "__main__":

@@ -118,18 +118,21 @@ class Cohort:
             with profile("backward"):
                 loss.backward()
             losses = loss.unsqueeze(0)
-            squares = self._activations.take(loss.detach()).unsqueeze(0)
+            if activations:
+                self.mean_squares = self._activations.take(loss.detach()).unsqueeze(0)
+            else:
+                self._activations.forget()  # what is compiled is measured at every call
         else:
             try:
                 with profile("forward"), self._cast():
-                    losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+                    losses, self.mean_squares = vmap(self._loss)(self._forward_parameters, images, labels)
             except RuntimeError as error:
                 if "randomness" not in str(error):
                     raise
                 raise InputError("networks with dropout cannot be trained as a stack: pass --stacked no") from error
             with profile("backward"):
                 losses.sum().backward()
-        self.mean_squares = squares.detach()
+            self.mean_squares = self.mean_squares.detach()
         return losses.detach()
 
     def hand_over_gradients(self) -> None:

@@ -128,12 +128,13 @@ def train(
                     changed = [new ^ old for new, old in zip(fresh[i], layers.masks, strict=True)]
                     cohort.forget(optimiser, i, changed)
         noted = monitor.update(*cohort.set_masks(fresh), present)
-        places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
-        monitor.set_masks(places)
+        if fresh:
+            places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
+            monitor.set_masks(places)
         if probe is not None:
             with profile("probe"):
                 probe.look(noted, recorded=recorded)
-        for i, reason in _emptied(cohort, settings).items():
+        for i, reason in _emptied(cohort, settings).items() if fresh else ():
             failures.setdefault(i, f"{reason} at step {step}")
 
     throughput = Throughput(data.device)
@@ -160,9 +161,9 @@ def train(
             monitor.log({"loss": losses})
             if recorded_next:
                 monitor.log({"learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
+                monitor.activations(cohort.mean_squares)
             if merge is not None and recorded_next:
                 monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
-            monitor.activations(cohort.mean_squares)
             with torch.no_grad():
                 values = measure(cohort.effective, cohort.gradients, places) if measured else None
             before = [w.detach().clone() for w in cohort.dense] if measured and settings.recording.indicators else []
