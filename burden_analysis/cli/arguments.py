@@ -33,6 +33,8 @@ class Machine:
     """Processes, when runs are not stacked (default: the cores)."""
     stacked: Literal["auto", "yes", "no"] = "auto"
     """Train runs of one kind as one stack in one process; auto: on a GPU."""
+    profile: bool = False
+    """Print at the end where the time of the runs went."""
 
     @property
     def root(self) -> Path | None:

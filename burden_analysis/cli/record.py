@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burden_analysis.cli.arguments import STORE, Record, Reproduce, Trained
 from burden_analysis.cli.dry_run import dry_run
+from burden_analysis.cli.profile import profile_table
 from burden_analysis.cli.report import write_all
 from recorders.contract import InputError
 from recorders.settings.axes import blocks
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
 def record(asked: Record, command: str) -> int:
     """Train what the store lacks; 1 where a run failed or diverged."""
     if asked.dry_run:
+        if asked.machine.profile:
+            raise InputError("--profile times runs, and --dry-run trains none: pass one of them")
         from recorders.study.planning import plan_study
 
         return dry_run(plan_study(**_study(asked)), asked.out)
-    outcomes = _train(asked, asked.out, command)
-    sys.stdout.write(f"recorded into {asked.out}\n")
+    outcomes, profile = _train(asked, asked.out, command)
+    sys.stdout.write(f"{profile}recorded into {asked.out}\n")
     return _exit_code(outcomes)
 
 
@@ -35,17 +40,21 @@ def reproduce(asked: Reproduce, command: str) -> int:
     store = asked.out / STORE
     if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
-    outcomes = _train(asked, store, command)
+    outcomes, profile = _train(asked, store, command)
     page = write_all(store, asked.out, command)
-    sys.stdout.write(f"wrote {page}\n")
+    sys.stdout.write(f"{profile}wrote {page}\n")
     return _exit_code(outcomes)
 
 
-def _train(asked: Trained, store: Path, command: str) -> list[Outcome]:
+def _train(asked: Trained, store: Path, command: str) -> tuple[list[Outcome], str]:
+    """Train what the store lacks; returns how it went, and the printed profile where one was asked for."""
     from recorders.study.progress import Progress
     from recorders.study.record import record_study
 
-    return record_study(store=store, command=command, progress=Progress(), **_study(asked))
+    began = time.perf_counter()
+    outcomes = record_study(store=store, command=command, progress=Progress(), **_study(asked))
+    whole = time.perf_counter() - began
+    return outcomes, profile_table(outcomes, whole) if asked.machine.profile else ""
 
 
 def _study(asked: Trained) -> dict[str, Any]:
@@ -55,7 +64,7 @@ def _study(asked: Trained) -> dict[str, Any]:
     settings = preset(asked.study, asked.config, asked.preset, **asked.settings)
     merged, machine = any(map(merges, blocks(settings))), asked.machine
     stacked = {"yes": True, "no": False}.get(machine.stacked)
-    using = resources(machine.device, machine.workers, stacked, merged=merged)
+    using = replace(resources(machine.device, machine.workers, stacked, merged=merged), profiled=machine.profile)
     where = {"data_root": machine.root, "offline": machine.offline}
     return {"settings": settings, "name": asked.study, "using": using, **where}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,15 @@ class RecordingWriter:
 
     def __init__(self, store: Path, name: str, rows: Sequence[int]) -> None:
         self.path = store / name
-        self.rows = slice(rows[0], rows[-1] + 1)
-        if list(rows) != list(range(self.rows.start, self.rows.stop)):
-            raise ValueError(f"rows must be contiguous, got {list(rows)}")
+        self.rows = _contiguous(rows)
         self._group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
         self._arrays: dict[str, zarr.Array[Any]] = {}
+
+    def of(self, rows: Sequence[int]) -> RecordingWriter:
+        """Write other runs of the recording, which is not opened again."""
+        other = copy(self)
+        other.rows = _contiguous(rows)
+        return other
 
     def write_records(self, start: int, columns: Columns) -> None:
         """Write whole records, then commit them: `records_written` is written last."""
@@ -157,12 +162,14 @@ class RecordingWriter:
         )
 
     def _array(self, name: str) -> zarr.Array[Any]:
+        if not (self.path / "zarr.json").exists():  # writing would make a stump of it
+            raise RunError(f"{self.path} is gone: it was moved or deleted while it was recorded")
         if name not in self._arrays:
-            if not (self.path / "zarr.json").exists():  # writing would make a stump of it
-                raise RunError(f"{self.path} is gone: it was moved or deleted while it was recorded")
-            if name not in self._group:
+            try:
+                array = self._group[name]
+            except KeyError:
                 self._create_scalar(name)
-            array = self._group[name]
+                array = self._group[name]
             assert isinstance(array, zarr.Array)
             self._arrays[name] = array
         return self._arrays[name]
@@ -175,3 +182,10 @@ class RecordingWriter:
             create_series(self._group, series, sizes, (like.chunks[0], RECORDS_PER_CHUNK))
         except zarr.errors.ContainsArrayError:  # another run of the recording logs it too
             return
+
+
+def _contiguous(rows: Sequence[int]) -> slice:
+    found = slice(rows[0], rows[-1] + 1)
+    if list(rows) != list(range(found.start, found.stop)):
+        raise ValueError(f"rows must be contiguous, got {list(rows)}")
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from recorders.contract import Status
 from recorders.settings.runs import Run
@@ -38,8 +38,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended."""
+    """How one run ended.
+
+    Attributes
+    ----------
+    run, status, reason
+        What ended, how, and why when not as planned.
+    seconds : mapping of str to float
+        What each section of the training took, where that was asked; of runs that trained together an equal part.
+    """
 
     run: Run
     status: Status
     reason: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)

@@ -79,20 +79,32 @@ def execute(
             process.join()
 
 
-def _forking_context(preload: Iterable[str]) -> BaseContext:
-    """Start the process that workers are forked from, and wait until it has imported what they need.
+def start_executor(preload: Iterable[str]) -> None:
+    """Start the process that workers are forked from: it imports what they need while the caller does something else.
 
-    Importing torch takes seconds, forking milliseconds. Ctrl-C may come meanwhile and is for the
-    parent alone: the server is deaf to it from its first import on, and no worker is asked for before it is ready.
+    Importing torch takes seconds, forking milliseconds. Ctrl-C may come meanwhile and is for the parent alone: the
+    server is deaf to it from its first import on.
+
+    Parameters
+    ----------
+    preload : iterable of str
+        Modules to import; the same as for `execute`.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
+    if not hasattr(os, "fork"):
+        return
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
     resource_tracker.ensure_running()  # it would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _forking_context(preload: Iterable[str]) -> BaseContext:
+    """Wait until the process that workers are forked from is ready: before that none may be asked for."""
+    start_executor(preload)
+    context = multiprocessing.get_context("forkserver")
     nothing = context.Process(target=int)
     nothing.start()
     nothing.join()

@@ -24,14 +24,14 @@ from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover_all
 from recorders.store.root import open_root, recording_names
 from recorders.study.assignment import Assignment, Outcome, Place
-from recorders.study.executor import Task, execute
+from recorders.study.executor import Task, execute, start_executor
 from recorders.study.kept import axes_there, kept_runs
 from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
 from recorders.study.worker import Worker, start, work
 
-_PRELOAD = ("recorders.study.worker",)
+_PRELOAD = ("recorders.study.preloading",)
 
 
 def record_study(
@@ -84,6 +84,8 @@ def record_study(
     RunError
         The disk is full, or a worker died.
     """
+    if using is not None and not using.stacked:
+        start_executor(_PRELOAD)  # it imports while the images are loaded
     plan = plan_study(settings, name=name, data=data, data_root=data_root, offline=offline, using=using, model=model)
     outcomes = []
     for block in plan.blocks:
@@ -156,14 +158,14 @@ def _train(
         return
     images, using = plan.images_of(block), plan.using
     if using.stacked:
-        worker = Worker(store, block.settings, images, using.device, plan.model)
+        worker = Worker(store, block.settings, images, using.device, plan.model, using.profiled)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))
         return
     # Runs that share a chunk (a store made for stacks) must not be written by two processes.
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
-    arguments = (store, block.settings, images.shared(), using.device, plan.model)
+    arguments = (store, block.settings, images.shared(), using.device, plan.model, using.profiled)
     for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         yield from outcomes
 

@@ -22,11 +22,14 @@ class Resources:
         Processes, when runs do not train as stacks.
     stacked : bool
         Whether runs train as stacks in this process.
+    profiled : bool
+        Whether every run says where its time went.
     """
 
     device: torch.device
     workers: int
     stacked: bool = False
+    profiled: bool = False
 
     @property
     def threads(self) -> int:

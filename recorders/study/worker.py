@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +28,7 @@ from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
 from recorders.training.cohort import Cohort
 from recorders.training.probing import CohortProbe
+from recorders.training.profile import UNPROFILED, Profile
 from recorders.training.train import method_of, steps_per_epoch, train
 
 _Ready = tuple["Place", Run, Method]
@@ -47,14 +49,23 @@ class Worker:
         Where to train.
     model : callable, optional
         Makes a freshly initialised network (from torch's global generator); the study's own by default.
+    profiled : bool
+        Whether outcomes tell the seconds of every section.
     """
 
     def __init__(
-        self, store: Path, settings: Settings, data: DataSet, device: torch.device, model: ModelFactory | None = None
+        self,
+        store: Path,
+        settings: Settings,
+        data: DataSet,
+        device: torch.device,
+        model: ModelFactory | None = None,
+        profiled: bool = False,
     ) -> None:
         self._store, self._settings = store, settings
-        self._data, self._device = data, device
+        self._data, self._device, self._profiled = data, device, profiled
         self._model = model or default_model(data, settings)
+        self._writers: dict[str, RecordingWriter] = {}
         self._probes: dict[tuple[float, int], MaskProbe] = {}  # by what decides how a network merges
 
     @cached_property
@@ -78,27 +89,29 @@ class Worker:
         RunError
             The disk is full.
         """
+        profile = Profile(self._device) if self._profiled else UNPROFILED
         outcomes, ready = [], []
         for place, run, needs in zip(assignment.places, assignment.runs, assignment.needs, strict=True):
             try:
                 ready.append((place, run, self._method(run, needs)))
             except BurdenError as error:
-                writer = RecordingWriter(self._store, place.recording, [place.row])
+                writer = self._writer([place])
                 outcomes.append(self._end(writer, place, run, Status.FAILED, str(error)))
         for stack in _contiguous(ready):
             try:
-                outcomes += self._train(stack)
+                outcomes += self._train(stack, profile)
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
                 for place, run, _ in stack:
-                    writer = RecordingWriter(self._store, place.recording, [place.row])
+                    writer = self._writer([place])
                     outcomes.append(self._end(writer, place, run, Status.FAILED, self._less_memory()))
-        return outcomes
+        seconds = {section: taken / len(outcomes) for section, taken in profile.seconds().items()}
+        return [replace(outcome, seconds=seconds) for outcome in outcomes]
 
-    def _train(self, stack: list[_Ready]) -> list[Outcome]:
+    def _train(self, stack: list[_Ready], profile: Profile) -> list[Outcome]:
         places, runs, methods = [s[0] for s in stack], [s[1] for s in stack], [s[2] for s in stack]
-        writer = RecordingWriter(self._store, places[0].recording, [place.row for place in places])
+        writer = self._writer(places)
         models = [network_of(run, self._model, self._settings) for run in runs]
         starts = [method.start() for method in methods]
         cohort = Cohort(
@@ -108,7 +121,8 @@ class Worker:
             [method.masks_gradients for method in methods],
             self._settings.training.precision,
         )
-        writer.begin(cohort.digests)
+        with profile("writing"):
+            writer.begin(cohort.digests)
         probe = self._of_cohort(cohort, runs[0], methods)
         monitor = Monitor(
             writer,
@@ -124,33 +138,41 @@ class Worker:
             torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
             seeds = [run.seed for run in runs]
             try:
-                failures = train(cohort, methods, seeds, self._feed, self._settings, monitor, probe)
+                failures = train(cohort, methods, seeds, self._feed, self._settings, monitor, probe, profile)
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
                 failures = dict.fromkeys(range(len(runs)), self._less_memory())
-        monitor.close()
         outcomes = []
-        for i, (place, run) in enumerate(zip(places, runs, strict=True)):
-            if i in failures:
-                outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
-                continue
-            masked_by = "" if run.strategy == "dense" else f"strategy {run.strategy}"
-            activations = list(cohort.activation_sources.values())
-            writer.write_sources(place.row, [masked_by] * len(cohort.names), activations)
-            writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
-            if probe is not None and i in (overlaps := probe.overlaps()):
-                writer.write_overlap(place.row, overlaps[i])
-            if monitor.diverged[i]:
-                outcomes.append(self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite"))
-            else:
-                outcomes.append(self._end(writer, place, run, Status.COMPLETE))
+        with profile("writing"):
+            monitor.close()
+            for i, (place, run) in enumerate(zip(places, runs, strict=True)):
+                if i in failures:
+                    outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
+                    continue
+                masked_by = "" if run.strategy == "dense" else f"strategy {run.strategy}"
+                activations = list(cohort.activation_sources.values())
+                writer.write_sources(place.row, [masked_by] * len(cohort.names), activations)
+                writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
+                if probe is not None and i in (overlaps := probe.overlaps()):
+                    writer.write_overlap(place.row, overlaps[i])
+                if monitor.diverged[i]:
+                    outcomes.append(self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite"))
+                else:
+                    outcomes.append(self._end(writer, place, run, Status.COMPLETE))
         return outcomes
 
     def _sampling(self, runs: Sequence[Run]) -> SampledSteps:
         how, epochs = self._settings.recording, self._settings.training.epochs
         total = steps_per_epoch(self._settings, self._feed.samples) * epochs
         return SampledSteps([r.seed for r in runs], interval=how.interval, every=how.sample_every, total=total)
+
+    def _writer(self, places: Sequence[Place]) -> RecordingWriter:
+        """Write some runs of a recording; its arrays are opened for the first ones only."""
+        name, rows = places[0].recording, [place.row for place in places]
+        if name not in self._writers:
+            self._writers[name] = RecordingWriter(self._store, name, rows)
+        return self._writers[name].of(rows)
 
     def _less_memory(self) -> str:
         return f"out of memory on {self._device}: lower --batch-size or --probe-size, or pass --stacked no"
@@ -176,7 +198,7 @@ class Worker:
             return None
         matched: Masks | None = None
         if needs is not None:
-            keeper = RecordingWriter(self._store, needs.recording, [needs.row])
+            keeper = self._writer([needs])
             status = keeper.status(needs.row)
             if status is not Status.COMPLETE:
                 raise RunError(f"needs the final mask of its iterative run, which is {status}")

@@ -23,6 +23,7 @@ from recorders.methods.method import Layers
 from recorders.networks.layers import prunable_parameters
 from recorders.networks.token_merge import TokenMerge
 from recorders.seeding import weights_digest
+from recorders.training.profile import UNPROFILED, Profile
 
 Tensors = list[torch.Tensor]
 
@@ -90,7 +91,9 @@ class Cohort:
         """Dense gradients ∂L/∂w̃ of the last backward pass, one per prunable tensor."""
         return [_gradient(w) for w in self.effective]
 
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, *, activations: bool) -> torch.Tensor:
+    def backward(
+        self, images: torch.Tensor, labels: torch.Tensor, *, activations: bool, profile: Profile = UNPROFILED
+    ) -> torch.Tensor:
         """Run forward and backward on one batch per run.
 
         Parameters
@@ -101,6 +104,8 @@ class Cohort:
             Its classes.
         activations : bool
             Whether to keep the hidden layers' mean squares of this pass, see `mean_squares`.
+        profile : Profile
+            Times the two passes.
 
         Returns
         -------
@@ -109,21 +114,26 @@ class Cohort:
         """
         self._activations.arm(activations)
         if not self.stacked:
-            with self._cast():
+            with profile("forward"), self._cast():
                 loss = cross_entropy(self._model(images[0]), labels[0])
-            loss.backward()
+            with profile("backward"):
+                loss.backward()
             losses = loss.unsqueeze(0)
-            squares = self._activations.take(loss.detach()).unsqueeze(0)
+            if activations:
+                self.mean_squares = self._activations.take(loss.detach()).unsqueeze(0)
+            else:
+                self._activations.forget()  # what is compiled is measured at every call
         else:
             try:
-                with self._cast():
-                    losses, squares = vmap(self._loss)(self._forward_parameters, images, labels)
+                with profile("forward"), self._cast():
+                    losses, self.mean_squares = vmap(self._loss)(self._forward_parameters, images, labels)
             except RuntimeError as error:
                 if "randomness" not in str(error):
                     raise
                 raise InputError("networks with dropout cannot be trained as a stack: pass --stacked no") from error
-            losses.sum().backward()
-        self.mean_squares = squares.detach()
+            with profile("backward"):
+                losses.sum().backward()
+            self.mean_squares = self.mean_squares.detach()
         return losses.detach()
 
     def hand_over_gradients(self) -> None:

@@ -25,6 +25,7 @@ from recorders.settings.settings import Settings
 from recorders.training.cohort import Cohort
 from recorders.training.optimiser import LearningRate, make_optimiser
 from recorders.training.probing import CohortProbe
+from recorders.training.profile import UNPROFILED, Profile
 from recorders.training.throughput import Throughput
 
 
@@ -72,6 +73,7 @@ def train(
     settings: Settings,
     monitor: Monitor,
     probe: CohortProbe | None,
+    profile: Profile = UNPROFILED,
 ) -> dict[int, str]:
     """Train every run of a cohort to the end.
 
@@ -91,6 +93,8 @@ def train(
         Where indicators go; the caller closes it.
     probe : CohortProbe, optional
         Measures the burden of mask updates, and the survivors' load of runs without any at the same steps.
+    profile : Profile
+        Times the sections of the training.
 
     Returns
     -------
@@ -124,61 +128,79 @@ def train(
                     changed = [new ^ old for new, old in zip(fresh[i], layers.masks, strict=True)]
                     cohort.forget(optimiser, i, changed)
         noted = monitor.update(*cohort.set_masks(fresh), present)
-        places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
-        monitor.set_masks(places)
+        if fresh:
+            places = ActivePlaces(cohort.masks, stacked=cohort.stacked)
+            monitor.set_masks(places)
         if probe is not None:
-            probe.look(noted, recorded=recorded)
-        for i, reason in _emptied(cohort, settings).items():
+            with profile("probe"):
+                probe.look(noted, recorded=recorded)
+        for i, reason in _emptied(cohort, settings).items() if fresh else ():
             failures.setdefault(i, f"{reason} at step {step}")
 
     throughput = Throughput(data.device)
 
-    for step, (epoch, indices) in enumerate(_batches(seeds, settings, data.samples, data.device)):
-        images, labels = data.batch(indices, seeds, epoch)
+    def evaluate() -> None:
+        with profile("evaluation"):
+            monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
+
+    batches = _batches(seeds, settings, data.samples, data.device)
+    for step, (epoch, indices) in enumerate(profile.drawn("data", batches)):
+        with profile("data"):
+            images, labels = data.batch(indices, seeds, epoch)
         if step in updates:
             reads = any(method.reads_gradients and step in own for method, own in zip(methods, steps, strict=True))
-            with throughput.paused(), cohort.look_ahead(images, labels) if reads else nullcontext():
+            ahead = cohort.look_ahead(images, labels) if reads else nullcontext()
+            with profile("masks"), throughput.paused(), ahead:
                 prune(step)
         if len(failures) == len(methods):
             return failures
         recorded_next, measured = monitor.due, monitor.measures
-        losses = cohort.backward(images, labels, activations=recorded_next)
+        losses = cohort.backward(images, labels, activations=recorded_next, profile=profile)
         learning_rate = rate.at(step)
-        monitor.log({"loss": losses, "learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
-        if merge is not None and recorded_next:
-            monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
-        monitor.activations(cohort.mean_squares)
-        with torch.no_grad():
-            values = measure(cohort.effective, cohort.gradients, places) if measured else None
-        before = [w.detach().clone() for w in cohort.dense] if measured and settings.recording.indicators else []
-        for i, method in enumerate(methods):
-            if method.learns:
-                method.learn(cohort.run_layers(i))
-        cohort.hand_over_gradients()
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate
-        optimiser.step()
-        optimiser.zero_grad()
-        cohort.refresh()
-        if values is not None and before:
-            moved = [dense.detach() - earlier for dense, earlier in zip(cohort.dense, before, strict=True)]
+        with profile("indicators"):
+            monitor.log({"loss": losses})
+            if recorded_next:
+                monitor.log({"learning_rate": learning_rate, "target_sparsity": _column(targets, losses)})
+                monitor.activations(cohort.mean_squares)
+            if merge is not None and recorded_next:
+                monitor.log(merge_scalars(merge) | {"images_per_second": throughput.rate()})
             with torch.no_grad():
-                values = torch.cat([values, norms(moved, places).unsqueeze(0)])
-        recorded = monitor.observed(values)
+                values = measure(cohort.effective, cohort.gradients, places) if measured else None
+            before = [w.detach().clone() for w in cohort.dense] if measured and settings.recording.indicators else []
+        with profile("masks"):
+            for i, method in enumerate(methods):
+                if method.learns:
+                    method.learn(cohort.run_layers(i))
+        with profile("optimiser"):
+            cohort.hand_over_gradients()
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
+            optimiser.step()
+            optimiser.zero_grad()
+            cohort.refresh()
+        with profile("indicators"):
+            if values is not None and before:
+                moved = [dense.detach() - earlier for dense, earlier in zip(cohort.dense, before, strict=True)]
+                with torch.no_grad():
+                    values = torch.cat([values, norms(moved, places).unsqueeze(0)])
+            recorded = monitor.observed(values)
         throughput.saw(len(indices[0]))
         if recorded and probe is not None and step + 1 not in updates:  # else with the look at that update
-            with throughput.paused():
+            with profile("probe"), throughput.paused():
                 probe.relax()
         if recorded and step + 1 < total and evaluations.due(step + 1):
             with throughput.paused():
-                monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
-    monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
+                evaluate()
+    with profile("indicators"):
+        monitor.finish_interval()  # before the last update: the record is of the masks its step was taken with
     recorded = True
     if total in updates:
-        prune(total)
+        with profile("masks"):
+            prune(total)
     elif probe is not None:
-        probe.relax()
-    monitor.amend({"accuracy": cohort.accuracy(data.held_out())})
+        with profile("probe"):
+            probe.relax()
+    evaluate()
     return failures
 
 

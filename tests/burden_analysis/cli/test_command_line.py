@@ -81,6 +81,33 @@ def test_show_lists_every_run(burden: Burden, results: Path) -> None:
     assert "12 of 12 runs finished" in out
 
 
+def test_a_profile_is_printed_where_it_is_asked_for(burden: Burden, tmp_path: Path) -> None:
+    asked = ("record", "fig2", *SMALL, "--strategies", "iterative", "--seeds", "0", "--out", tmp_path / "s.zarr")
+    code, out, _ = burden(*asked, "--profile")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split() == ["section", "seconds", "share"]
+    rows = [line.split() for line in lines[1:12]]
+    names = ["data", "forward", "backward", "optimiser", "masks", "indicators", "probe", "evaluation", "writing"]
+    assert [row[0] for row in rows] == [*names, "other", "all"]
+    seconds = [float(row[1]) for row in rows]
+    assert sum(seconds[:-1]) == pytest.approx(seconds[-1], abs=0.06)  # each is rounded
+    assert all(s > 0 for s in seconds[-2:])
+    assert rows[-1][2] == "100.0%"
+    assert re.fullmatch(r"2 runs took [\d.]+ s, recording them [\d.]+ s", lines[12])
+    assert lines[13] == f"recorded into {tmp_path / 's.zarr'}"
+    assert max(map(len, lines[:12])) <= 80
+    code, out, _ = burden(*asked, "--profile")
+    assert (code, out.splitlines()[0]) == (0, "no run was trained, so there is nothing to profile")
+    assert burden(*asked)[:2] == (0, f"recorded into {tmp_path / 's.zarr'}\n")
+
+
+def test_a_dry_run_has_no_profile(burden: Burden, tmp_path: Path) -> None:
+    code, out, err = burden("record", "fig2", "--dry-run", "--profile", "--out", tmp_path / "s.zarr")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "--profile times runs, and --dry-run trains none" in err
+
+
 def test_show_prints_remarks_of_several_runs_once(burden: Burden, tmp_path: Path) -> None:
     runs = [{"run_id": f"x-{seed}", "strategy": "x", "sparsity": 0.5, "seed": seed} for seed in range(3)]
     layout = Layout(runs, {"w": (2, 2)}, [], np.array([1, 2]))
@@ -190,7 +217,7 @@ FLAGS = """
     --initial-sparsity --interval --learning-rate --learning-rate-shape --merge-metric --mlp-ratio --momentum
     --no-allow-empty-layers --no-dry-run --no-flip --no-offline --no-proportional-attention --offline --optimizer
     --out --patch --precision --preset --probe-every --probe-size --proportional-attention --pruning-end
-    --pruning-interval --resize --seeds --setup --sparsities --stacked --strategies --weight-decay --workers
+    --pruning-interval --resize --sample-every --seeds --setup --sparsities --stacked --strategies --weight-decay --workers
 """
 
 

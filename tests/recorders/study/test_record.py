@@ -21,6 +21,7 @@ from recorders.study.assignment import Outcome
 from recorders.study.executor import Task, execute
 from recorders.study.progress import Progress
 from recorders.study.record import Resources, record_study
+from recorders.training.profile import SECTIONS
 from tests.progress import PATIENCE
 
 SETTINGS = Settings().with_values(
@@ -364,3 +365,21 @@ def test_empty_layers_can_be_allowed_in_the_same_store_and_allocations_share_one
     for allocation in ("global", "erk"):
         record(both.with_values(allocation=allocation), tmp_path / "s.zarr")
     assert load(tmp_path / "s.zarr", "fig2-3").run_id.values.tolist() == ["random-erk-s0.5-seed0"]
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_profile_changes_no_number(tmp_path: Path, stacked: bool) -> None:
+    methods = ("iterative", "optimal", "rigl", "gumbel")
+    settings = SETTINGS.with_values(strategies=methods, seeds=(0,), pruning_interval=8)
+    using = Resources(torch.device("cpu"), workers=2, stacked=stacked)
+    plain = record_study(settings, tmp_path / "plain.zarr", name="fig2", using=using)
+    began = time.perf_counter()
+    timed = record_study(settings, tmp_path / "timed.zarr", name="fig2", using=replace(using, profiled=True))
+    whole = time.perf_counter() - began
+    assert {o.status for o in (*plain, *timed)} == {Status.COMPLETE}
+    xr.testing.assert_identical(load(tmp_path / "plain.zarr").drop_attrs(), load(tmp_path / "timed.zarr").drop_attrs())
+    assert not any(outcome.seconds for outcome in plain)
+    for outcome in timed:
+        assert tuple(outcome.seconds) == SECTIONS
+        assert all(seconds > 0 for seconds in outcome.seconds.values()), outcome.run.run_id
+    assert sum(sum(outcome.seconds.values()) for outcome in timed) < (1 if stacked else 2) * whole

@@ -35,11 +35,11 @@ class Spy(Cohort):
 
     steps: list[dict[str, Any]]
 
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, *, activations: bool) -> torch.Tensor:
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, **more: Any) -> torch.Tensor:
         parameters = {name: p.double().numpy() for name, p in effective_weights(self, 0).items()}
         masks = {name: mask.numpy() for name, mask in self.run_masks(0).items()}
         Spy.steps.append({"p": parameters, "m": masks, "x": images[0].double().numpy(), "y": labels[0].numpy()})
-        return super().backward(images, labels, activations=activations)
+        return super().backward(images, labels, **more)
 
 
 def recomputed(p: dict[str, Array], m: dict[str, Array], x: Array, y: Array) -> dict[str, Any]:
