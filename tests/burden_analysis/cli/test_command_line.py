@@ -217,7 +217,8 @@ FLAGS = """
     --initial-sparsity --interval --learning-rate --learning-rate-shape --merge-metric --mlp-ratio --momentum
     --no-allow-empty-layers --no-dry-run --no-flip --no-offline --no-proportional-attention --offline --optimizer
     --out --patch --precision --preset --probe-every --probe-size --proportional-attention --pruning-end
-    --pruning-interval --resize --sample-every --seeds --setup --sparsities --stacked --strategies --weight-decay --workers
+    --pruning-interval --resize --sample-every --seeds --setup --sparsities --stacked --strategies --weight-decay
+    --workers
 """
 
 
