@@ -215,8 +215,8 @@ FLAGS = """
     --allocation --allow-empty-layers --axes --batch-size --compressions --config --crop-padding --data --data-root
     --depth --device --dry-run --epochs --evaluate-every --flip --help --hidden --image-size --indicators
     --initial-sparsity --interval --learning-rate --learning-rate-shape --merge-metric --mlp-ratio --momentum
-    --no-allow-empty-layers --no-dry-run --no-flip --no-offline --no-profile --no-proportional-attention --offline --optimizer
-    --out --patch --precision --preset --probe-every --probe-size --profile --proportional-attention
+    --no-allow-empty-layers --no-dry-run --no-flip --no-offline --no-profile --no-proportional-attention --offline
+    --optimizer --out --patch --precision --preset --probe-every --probe-size --profile --proportional-attention
     --pruning-end
     --pruning-interval --resize --sample-every --seeds --setup --sparsities --stacked --strategies --weight-decay
     --workers
