@@ -292,12 +292,18 @@ def measured(network: Network, rounds: int) -> list[tuple[str, list[float], floa
     return rows
 
 
+def own_peak() -> float:
+    """Peak memory of this process in MB; `ru_maxrss` would begin with that of its parent."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
 def peak_memory(name: str, *, recorded: bool) -> float:
     """Peak memory of two steps of a network in a process of its own, in MB."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import recording as r; "
         f"t = r.Timed(r.NETWORKS[{name!r}], r.recorder(sample_every=1) if {recorded} else r.bare, 1); "
-        "t.round(2); print(r.resource.getrusage(r.resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "t.round(2); print(r.own_peak())"
     )
     command = [sys.executable, "-c", program, str(Path(__file__).parent)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
