@@ -133,4 +133,8 @@ def _chosen(what: str, given: Tensors | None, own: dict[str, torch.Tensor]) -> S
     for name in given:
         if name not in own:
             raise unknown_name("recorded weight", name, own)
+        if given[name].shape != own[name].shape:
+            raise InputError(
+                f"{what}: {name!r} has shape {tuple(given[name].shape)}, the weight {tuple(own[name].shape)}"
+            )
     return [given[name].detach() for name in own]

@@ -211,6 +211,8 @@ class LoopRecording:
     def _remark(self, *, ended: bool) -> None:
         """Store what a reader should know; say aloud that a run is not as sparse as its description has it."""
         texts = [f"{name} was NaN {count} times" for name, count in self.monitor.nan_counts().items()]
+        if skips := self.monitor.scaler_skips():
+            texts.append(f"{skips} measured steps were skipped by the gradient scaler: NaN at a record, in no mean")
         if ended and self.monitor.left_out:
             texts.append(f"its last {self.monitor.left_out} steps were not measured: total_steps was not told")
         active = {name: int(mask.sum()) for name, mask in self.masks.items()}

@@ -17,9 +17,11 @@ Tensors = Sequence[torch.Tensor]
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
-def can_fuse(gradient: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether one pass can read both: plain float32 tensors on the CPU, without gaps."""
-    return _is_plain(gradient) and _is_plain(weight) and kernel() is not None
+def can_fuse(gradient: torch.Tensor, weight: torch.Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether one pass can read both: plain float32 tensors of the mask's shape on the CPU, without gaps."""
+    # The pass reads memory by address: what is not as large as its mask would be read beyond its end.
+    alike = gradient.shape == weight.shape == shape
+    return alike and _is_plain(gradient) and _is_plain(weight) and kernel() is not None
 
 
 def fused_sums(gradients: Tensors, weights: Tensors, positions: Sequence[int], places: ActivePlaces) -> torch.Tensor:
@@ -43,16 +45,12 @@ def fused_sums(gradients: Tensors, weights: Tensors, positions: Sequence[int], p
 
 def summed_by() -> str:
     """Name what adds up float32 tensors on the CPU, for provenance: last bits depend on it."""
-    return f"numba {version('numba')}" if find_spec("numba") is not None and _works else f"torch {torch.__version__}"
-
-
-_works = True  # until shown otherwise
+    return f"torch {torch.__version__}" if kernel() is None else f"numba {version('numba')}"
 
 
 @cache
 def kernel() -> Callable[..., Any] | None:
     """Compile the pass; None without numba, or with one that does not work here, which is said."""
-    global _works
     if find_spec("numba") is None:
         return None
     try:
@@ -61,7 +59,6 @@ def kernel() -> Callable[..., Any] | None:
         return compiled()
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        _works = False
         warnings.warn(f"numba is installed but does not work, recording takes longer: {reason}", stacklevel=2)
         return None
 
@@ -73,4 +70,5 @@ def _is_plain(tensor: torch.Tensor) -> bool:
         and tensor.is_cpu
         and tensor.layout is torch.strided
         and tensor.is_contiguous()
+        and tensor.data_ptr() != 0  # no memory behind it: zeros that are not laid out, a storage that was given back
     )

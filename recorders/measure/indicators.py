@@ -36,7 +36,8 @@ def measure(weights: Tensors, gradients: Tensors, places: ActivePlaces) -> torch
 
 def totals(weights: Tensors, gradients: Tensors, places: ActivePlaces) -> torch.Tensor:
     """Measure as `measure` does, with sums in the place of means per weight; without autograd."""
-    fused = [i for i, pair in enumerate(zip(gradients, weights, strict=True)) if can_fuse(*pair)]
+    tensors = zip(gradients, weights, places.shapes, strict=True)
+    fused = [i for i, (gradient, weight, shape) in enumerate(tensors) if can_fuse(gradient, weight, shape)]
     if len(fused) == len(weights):
         return fused_sums(gradients, weights, fused, places)
     gradients, weights = [_dense(g) for g in gradients], [_dense(w) for w in weights]

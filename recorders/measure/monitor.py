@@ -92,6 +92,7 @@ class Monitor:
         self.left_out = 0  # steps after the last record, when the loop has ended
         self._stood_for, self._sampled = [0] * runs, [0] * runs  # steps; measured ones
         self._skipped = torch.zeros((2, runs), dtype=wide(device), device=device)  # of these, by a gradient scaler
+        self._scaler_skips = torch.zeros((), device=device)
         self._losses = torch.zeros(runs, dtype=wide(device), device=device)
         self._copier = HostCopier(device)
         self._nans = torch.zeros(len(self._asked), device=device)
@@ -113,6 +114,10 @@ class Monitor:
         """Count the values of every further indicator that were NaN; those without are left out."""
         counts = zip(self._asked, self._nans.tolist(), strict=True)
         return {name: int(count) for name, count in counts if count}
+
+    def scaler_skips(self) -> int:
+        """Count the measured steps that a gradient scaler skipped on the device."""
+        return int(self._scaler_skips)
 
     def set_masks(self, places: ActivePlaces) -> None:
         """Tell the masks in force from the next step on."""
@@ -149,6 +154,9 @@ class Monitor:
         """
         if values is not None:
             self._latest, self._measured_at, self._active_then = values, self.step, self.active
+            if skipped is not None:
+                self._latest = torch.where(skipped != 0, torch.nan, values)
+                self._scaler_skips += skipped != 0
             self._add(values, self._sampling.stands_for(self.step), skipped)
             if self._asked:
                 self._nans += values[len(MEASURED) :].isnan().sum((1, 2))

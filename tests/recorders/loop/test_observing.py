@@ -74,3 +74,13 @@ def test_a_closed_recorder_observes_no_more(tmp_path: Path) -> None:
         recorder.observe()
     with pytest.raises(InputError, match="the Recorder is closed"):
         recorder.observe()
+
+
+def test_tensors_of_another_shape_are_refused(tmp_path: Path) -> None:
+    model = network()
+    wrong = {name: torch.ones(2, 2) for name, p in model.named_parameters() if p.ndim > 1}
+    right = {name: p.detach() for name, p in model.named_parameters() if p.ndim > 1}
+    recorder = Recorder(tmp_path / "s.zarr", model, [], run=RUN)
+    with pytest.raises(InputError, match=r"gradients: '0.weight' has shape \(2, 2\), the weight \(9, 12\)"):
+        recorder.observe(right, wrong)
+    recorder.close("stopped")

@@ -115,7 +115,7 @@ def test_a_step_that_a_scaler_skips_on_the_device_enters_no_mean(tmp_path: Path,
     model = network()
     optimizer = Still(model.parameters(), {})
     sampling = SampledSteps([0], interval=8, every=every, total=16)
-    bad = [step for step in range(16) if step % 5 == 1]
+    bad = [1, 6, 11, 15]  # the last is a record's own
     norms = []
     with Recorder(
         tmp_path / "s.zarr", model, optimizer, run=RUN, interval=8, sample_every=every, total_steps=16
@@ -138,4 +138,8 @@ def test_a_step_that_a_scaler_skips_on_the_device_enters_no_mean(tmp_path: Path,
         mean = (share[begin:end, None] * finite[begin:end]).sum(0) / share[begin:end].sum()
         np.testing.assert_allclose(dataset.gradient_norm_mean[0, i], mean, rtol=1e-5)
         assert dataset.sampled_steps[0, i] == (share[begin:end] > 0).sum()
+    for i, step in enumerate((7, 15)):
+        np.testing.assert_allclose(dataset.gradient_norm[0, i], norms[step] if step not in bad else np.nan, rtol=1e-5)
+    skips = sum(sampling.measures(step) for step in bad)
+    assert dataset.remarks.item().startswith(f"{skips} measured steps were skipped by the gradient scaler")
     assert dataset.status.item() == "complete"

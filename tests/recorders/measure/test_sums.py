@@ -213,7 +213,6 @@ def fresh_kernel() -> Iterator[None]:
     fused_sums.kernel.cache_clear()
     yield
     fused_sums.kernel.cache_clear()
-    fused_sums._works = True
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -232,6 +231,17 @@ def test_measuring_on_a_gpu_waits_for_nothing(masked: bool) -> None:
         want = np.array(expected(w.cpu(), g.cpu(), m.cpu()))
         want[[2, 4]] /= float(m.sum())
         np.testing.assert_allclose(values[:, 0, i].cpu(), want, rtol=3e-6)
+
+
+def test_what_has_no_memory_of_its_masks_size_is_not_read_by_address() -> None:
+    weight, zeros = torch.ones(50, 50), torch._efficientzerotensor((50, 50))
+    given_back = torch.ones(50, 50)
+    given_back.untyped_storage().resize_(0)
+    for odd in (zeros, given_back, torch.ones(49, 50)):
+        assert not fused_sums.can_fuse(odd, weight, (50, 50))
+        assert not fused_sums.can_fuse(weight, odd, (50, 50))
+    values = totals([weight], [zeros], ActivePlaces([torch.eye(50)], stacked=False)).flatten()
+    assert values.tolist() == [0, 0, 0, pytest.approx(50**0.5), 50]
 
 
 def test_pieces_of_large_tensors_are_added_up() -> None:
