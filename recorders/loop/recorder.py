@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -362,8 +363,9 @@ class _SilentRecorder(Recorder):
             meet(network)
             _digest(network)
             self._steps_done, every = steps_done or 0, sample_every or default_sampling(interval)
-            seeds = [described_run(run)["seed"]]
-            self._sampling = SampledSteps(seeds, interval=interval, every=every, total=total_steps)
+            sampled = partial(SampledSteps, [described_run(run)["seed"]], interval=interval, every=every)
+            self._sampling, self._total = sampled(total=total_steps), total_steps
+            self._beyond = sampled(start=total_steps or 0)
             self._share = MeasuredSteps(
                 weights, self._masks, asked_indicators(()), begin=self._begin_step, take=lambda *_: None
             )
@@ -388,6 +390,8 @@ class _SilentRecorder(Recorder):
         self.close()
 
     def _begin_step(self) -> bool:
+        if self._steps_done == self._total:  # where the first rank goes on in a second recording
+            self._sampling = self._beyond
         # As thorough as the first rank is, at the same steps: all must measure under one mask.
         self._masks.refresh(thorough=self._sampling.is_recorded(self._steps_done))
         self._steps_done += 1

@@ -35,7 +35,8 @@ class SampledSteps:
         self, seeds: Sequence[int], *, interval: int, every: int = 1, start: int = 0, total: int | None = None
     ) -> None:
         self.interval, self.every = interval, every
-        self._seeds, self._start, self._total = list(seeds), start, total
+        self._seeds, self._start = list(seeds), start
+        self._total = total if total is None or start < total else None  # a loop that goes on beyond ends anywhere
         self._block = range(0)
         self._drawn: dict[int, list[int]] = {}  # by step of the block: how many it stands for, by run
         self._nothing, self._itself = [0] * len(seeds), [1] * len(seeds)

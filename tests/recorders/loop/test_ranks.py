@@ -120,6 +120,23 @@ def test_norms_of_sharded_weights_are_those_of_the_whole_tensors(tmp_path: Path)
         np.testing.assert_allclose(dataset[name], expected[:, :, i], rtol=2e-6, err_msg=name)
 
 
+def test_all_ranks_of_a_sharded_model_draw_the_same_steps_also_beyond_the_total(tmp_path: Path) -> None:
+    script = SHARDED.replace("interval=1,", "interval=6, sample_every=3, total_steps=8,").replace(
+        "range(3)", "range(17)"
+    )
+    ranks = [
+        subprocess.Popen([sys.executable, "-c", script, tmp_path, str(r), "all"], stdout=subprocess.PIPE, text=True)
+        for r in range(2)
+    ]
+    said = [rank.communicate(timeout=300)[0] for rank in ranks]  # one that measures alone waits for ever
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    norms = np.array(json.loads(said[0]))[:, :, 0]
+    dataset = open_study(tmp_path / "s.zarr").isel(run=0)
+    steps = dataset.step.values.astype(int)[: int(dataset.records_written)]
+    assert steps[:3].tolist() == [6, 8, 14]
+    np.testing.assert_allclose(dataset.gradient_norm[: len(steps)], norms[steps - 1], rtol=2e-6)
+
+
 def test_a_sharded_model_recorded_on_one_rank_alone_is_refused_and_hangs_nobody(tmp_path: Path) -> None:
     ranks = [
         subprocess.Popen([sys.executable, "-c", SHARDED, tmp_path, str(r), "one"], stderr=subprocess.PIPE, text=True)

@@ -52,6 +52,15 @@ def test_every_interval_is_cut_into_blocks_and_one_step_of_each_is_drawn(
         assert all(0 <= sampling.stands_for(step)[0] <= every for step in range(end, end + 3 * interval))
 
 
+def test_a_loop_that_goes_on_beyond_its_total_may_end_anywhere() -> None:
+    beyond = SampledSteps([0], interval=20, every=4, start=33, total=33)
+    unknown = SampledSteps([0], interval=20, every=4, start=33)
+    for step in range(33, 90):
+        assert beyond.stands_for(step) == unknown.stands_for(step)
+        assert beyond.may_be_recorded(step) == unknown.may_be_recorded(step) == unknown.measures(step)
+    assert beyond.measures(33)
+
+
 def test_steps_are_those_of_the_seed_wherever_one_begins_to_ask() -> None:
     def drawn(sampling: SampledSteps, steps: Any) -> list[list[int]]:
         return [sampling.stands_for(step) for step in steps]
