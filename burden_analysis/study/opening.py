@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from contextlib import contextmanager
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +14,20 @@ import xarray as xr
 
 from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.study.asked import check_variables, chosen
+from burden_analysis.study.damage import Damaged, DamageWarning, LeftOut
 from burden_analysis.study.files import Archive, Folder, Remote
 from burden_analysis.study.joining import stitch, union
 from burden_analysis.study.lazy import check_chunks, lazy_array
-from burden_analysis.study.recording import Field, Recording, check_schema, group_metadata, read_recording
+from burden_analysis.study.reading import read_recording
+from burden_analysis.study.recording import Field, Recording, Vanished, check_schema, group_attributes
 from recorders.contract import SCHEMA_VERSION, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from burden_analysis.study.files import Files
+
+_TOLD = 5  # parts that warnings name one by one
 
 
 def open_study(
@@ -71,15 +74,21 @@ def open_study(
     check_chunks(chunks)
     wanted = None if variables is None else [variables] if isinstance(variables, str) else list(variables)
     files = _files(where)
-    check_schema(_root_attributes(files, where), where)
-    with _damage_named(where):
-        names = _recording_names(files)
-    if not names:
-        raise InputError(f"{where} holds no recordings yet: record one first")
+    left_out = _check_root(files, where)
+    names = _recording_names(files, left_out)
     parts = {}
     for name in chosen(names, recordings):
-        with _damage_named(f"{where}/{name}"):
+        try:
             parts[name] = read_recording(files, name, where, wanted=wanted, lazy=chunks is not None)
+            left_out += [LeftOut(f"{name}/{part.part}", part.damage) for part in parts[name].left_out]
+        except Vanished:
+            if recordings is not None:
+                raise
+        except Damaged as damage:
+            left_out.append(LeftOut(f"recording {name}", damage))
+    if not parts:
+        raise _nothing(where, left_out)
+    _warn(where, left_out)
     if wanted is not None:
         check_variables(wanted, parts, where)
     parts = stitch(parts)
@@ -93,6 +102,7 @@ def open_study(
         {
             "burden_schema": SCHEMA_VERSION,
             "recordings": {k: {"config": part.config, "provenance": part.provenance} for k, part in parts.items()},
+            **({"left_out": [part.told(where) for part in left_out]} if left_out else {}),
         },
     )
     return with_levels(dataset)
@@ -109,42 +119,60 @@ def _files(where: str) -> Files:
         raise InputError(f"{where} cannot be opened as a study store: {error}") from error
 
 
-def _root_attributes(files: Files, where: str) -> Mapping[str, Any]:
+def _check_root(files: Files, where: str) -> list[LeftOut]:
+    """Refuse what is no store of ours; a root that is damaged is left out where recordings can be opened without."""
     try:
-        found = group_metadata(next(iter(files.read(["zarr.json"]))))
+        content = next(iter(files.read(["zarr.json"])))
     except (ValueError, RuntimeError, ImportError, OSError) as error:
         raise InputError(f"{where} cannot be opened as a study store: {error}") from error
-    if found is None:
-        raise InputError(f"{where} is not a zarr v3 group: give the path of a study store")
-    attributes: Mapping[str, Any] = found.get("attributes", {})
-    return attributes
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    """Turn what damaged metadata or chunks raise into one line that names the file, if it can be told."""
     try:
-        yield
-    except (json.JSONDecodeError, UnicodeDecodeError, RuntimeError) as error:
-        bad = next((path for path in sorted(Path(place).rglob("zarr.json")) if not _is_metadata(path)), place)
-        raise InputError(
-            f"{bad} is damaged ({error}): restore it from a copy, or move its recording out of the store"
-        ) from error
+        if content is None:
+            raise Damaged("zarr.json", "is missing")
+        check_schema(group_attributes(content, "zarr.json"), where)
+    except Damaged as damage:
+        if not any(_is_ours(files, name) for name in files.folders("")):
+            raise InputError(f"{where} is not a zarr v3 group: give the path of a study store") from damage
+        return [LeftOut("what the store says of itself", damage)]
+    return []
 
 
-def _is_metadata(path: Path) -> bool:
+def _is_ours(files: Files, name: str) -> bool:
+    place = f"{name}/zarr.json"
+    content = next(iter(files.read([place])))
     try:
-        return "node_type" in json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        return content is not None and isinstance(group_attributes(content, place).get("burden_schema"), int)
+    except Damaged:
         return False
 
 
-def _recording_names(files: Files) -> list[str]:
+def _recording_names(files: Files, left_out: list[LeftOut]) -> list[str]:
     """Visible child groups, and those that a compaction has moved aside but not yet replaced."""
     listed = sorted(name for name in files.folders("") if not name.startswith(".") or name.endswith(".old"))
-    contents = files.read([f"{name}/zarr.json" for name in listed])
-    groups = [name for name, content in zip(listed, contents, strict=True) if group_metadata(content)]
-    return sorted({name[1:].removesuffix(".old") if name.startswith(".") else name for name in groups})
+    found = set()
+    for name, content in zip(listed, files.read([f"{name}/zarr.json" for name in listed]), strict=True):
+        own = name[1:].removesuffix(".old") if name.startswith(".") else name
+        if content is not None:
+            found.add(own)
+        elif any(files.read([f"{name}/{array}/zarr.json" for array in files.folders(name)])):
+            left_out.append(LeftOut(f"recording {own}", Damaged(f"{name}/zarr.json", "is missing")))
+    return sorted(found)
+
+
+def _nothing(where: str, left_out: Sequence[LeftOut]) -> InputError:
+    if not left_out:
+        return InputError(f"{where} holds no recordings yet: record one first")
+    return InputError(
+        f"nothing of {where} can be opened: {where}/{left_out[-1].damage}; restore the file from a copy, or see burden "
+        f"verify {where}"
+    )
+
+
+def _warn(where: str, left_out: Sequence[LeftOut]) -> None:
+    for part in left_out[:_TOLD]:
+        warnings.warn(part.told(where), DamageWarning, stacklevel=3)
+    if len(left_out) > _TOLD:
+        text = f"{where}: {len(left_out) - _TOLD} more parts are left out: burden verify {where} names all"
+        warnings.warn(text, DamageWarning, stacklevel=3)
 
 
 def _labelled(name: str, part: Recording) -> Recording:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from numcodecs.vlen import VLenUTF8
-from numcodecs.zstd import Zstd
+
+from burden_analysis.study.damage import Damaged
+from burden_analysis.study.unpacking import check_size, unpacked
+from recorders.contract import ABSENT, chunk_checksums, listed_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +32,26 @@ _NUMBERS = {
 _BYTES = ({"name": "bytes"}, {"name": "bytes", "configuration": {"endian": "little"}})
 _KEYS = ({"name": "default"}, {"name": "default", "configuration": {"separator": "/"}})
 _FILL = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
+_DESCRIBED = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs", "fill_value")
+_MOST_CHUNKS = 10**7
+
+
+def check_described(document: Mapping[str, Any], place: str) -> None:
+    """Refuse metadata of an array that lack something or contradict themselves."""
+    if lacking := [name for name in _DESCRIBED if name not in document]:
+        raise Damaged(place, f"lacks {', '.join(lacking)}")
+    shape, dims = document["shape"], document.get("dimension_names") or ()
+    try:
+        lengths = document["chunk_grid"]["configuration"]["chunk_shape"]
+        counts = [-(-n // m) for n, m in zip(shape, lengths, strict=True)]
+        right = all(type(n) is int and n >= 0 for n in shape) and all(type(m) is int and m > 0 for m in lengths)
+        names = [codec["name"] for codec in document["codecs"]]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise Damaged(place, f"describes no array ({error})") from error
+    if not right or not names or len(dims) not in (0, len(shape)) or prod(counts) > _MOST_CHUNKS:
+        raise Damaged(place, f"describes no array (shape {shape}, chunks {lengths}, dimensions {dims})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +70,13 @@ class StoredArray:
         Names of its dimensions.
     shape : tuple of int
         What is read of it; chunks may reach further.
+    listed : str, optional
+        Checksums of its chunks, where the recording's manifest has them.
+
+    Raises
+    ------
+    Damaged
+        On reading: a chunk is lost or altered, or larger than the metadata say.
     """
 
     files: Files
@@ -54,6 +84,7 @@ class StoredArray:
     metadata: Mapping[str, Any]
     dims: tuple[str, ...]
     shape: tuple[int, ...]
+    listed: str | None = None
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -82,11 +113,20 @@ class StoredArray:
         """Read a window of it, in memory of its own; all of it by default."""
         whole = [slice(n) for n in self.shape]
         bounds = [s.indices(n)[:2] for s, n in zip(window or whole, self.shape, strict=True)]
-        if not self._is_ours:
-            values = np.asarray(self._zarr_array()[tuple(slice(*b) for b in bounds)])
-        else:
+        check_size([stop - start for start, stop in bounds], self.dtype.itemsize, self.key)
+        if self._is_ours:
             values = self._decoded(bounds)
+        else:
+            for _ in self._contents(self._places(bounds)):  # compared with the manifest
+                pass
+            values = self._as_zarr_reads(bounds)
         return np.array(values.tolist(), dtype=str) if values.dtype.kind in "OT" else values
+
+    def _as_zarr_reads(self, bounds: Sequence[tuple[int, int]]) -> Array:
+        try:
+            return np.asarray(self._zarr_array()[tuple(slice(*b) for b in bounds)])
+        except (ValueError, RuntimeError) as error:
+            raise Damaged(self.key, f"cannot be read ({error})") from error
 
     @property
     def _is_ours(self) -> bool:
@@ -105,18 +145,44 @@ class StoredArray:
 
     def _decoded(self, bounds: Sequence[tuple[int, int]]) -> Array:
         shape = tuple(max(0, stop - start) for start, stop in bounds)
-        spans = [
-            range(a // n, -(-b // n)) if b > a else range(0) for (a, b), n in zip(bounds, self.chunks, strict=True)
-        ]
-        places = list(itertools.product(*spans))
-        contents = self.files.read(["/".join([self.key, "c", *map(str, place)]) for place in places])
+        places = self._places(bounds)
+        contents = self._contents(places)
         if len(places) == 1 and shape == self.chunks:
-            return self._chunk(next(iter(contents)))
+            return self._chunk(next(iter(contents)), places[0])
         values = np.empty(shape, self.dtype)
         for place, content in zip(places, contents, strict=True):
             inner, outer = zip(*self._overlap(place, bounds), strict=True) if place else ((), ())
-            values[outer] = self._fill if content is None else self._chunk(content)[inner]
+            values[outer] = self._fill if content is None else self._chunk(content, place)[inner]
         return values
+
+    def _places(self, bounds: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+        """Find the chunks that have something of a window, in C order."""
+        spans = [
+            range(a // n, -(-b // n)) if b > a else range(0) for (a, b), n in zip(bounds, self.chunks, strict=True)
+        ]
+        return list(itertools.product(*spans))
+
+    def _contents(self, places: Sequence[tuple[int, ...]]) -> Iterator[bytes | None]:
+        """Read chunks, each compared with the manifest where there is one."""
+        contents = self.files.read([self._file(place) for place in places])
+        if self.listed is None:
+            yield from contents
+            return
+        for place, content in zip(places, contents, strict=True):
+            said = listed_checksum(self.listed, self._position(place))
+            if said != (found := chunk_checksums([content])):
+                raise Damaged(self._file(place), "is missing" if found == ABSENT else "is not what was written")
+            yield content
+
+    def _file(self, place: Sequence[int]) -> str:
+        return "/".join([self.key, "c", *map(str, place)])
+
+    def _position(self, place: Sequence[int]) -> int:
+        """Position of a chunk in C order."""
+        position = 0
+        for at, n, length in zip(place, self.metadata["shape"], self.chunks, strict=True):
+            position = position * -(-n // length) + at
+        return position
 
     def _overlap(self, place: Sequence[int], bounds: Sequence[tuple[int, int]]) -> Iterator[tuple[slice, slice]]:
         """Give what a chunk has of a window, as slices of the chunk and of the window."""
@@ -129,19 +195,16 @@ class StoredArray:
         fill = self.metadata["fill_value"]
         return _FILL.get(fill, fill) if isinstance(fill, str) and not self.is_text else fill
 
-    def _chunk(self, content: bytes | None) -> Array:
+    def _chunk(self, content: bytes | None, place: Sequence[int]) -> Array:
         """Decode one chunk, or fill one that was never written."""
-        size = prod(self.chunks)
         if content is None:
             return np.full(self.chunks, self._fill, self.dtype)
-        raw = Zstd().decode(content)
-        if self.is_text:
-            values = VLenUTF8().decode(raw)
-        else:
-            values = np.frombuffer(bytearray(raw), np.uint8 if len(raw) % self.dtype.itemsize else self.dtype)
-        if values.size != size:
-            raise RuntimeError(f"a chunk of {self.key} holds {values.size} values, not {size}")
-        return np.asarray(values.reshape(self.chunks))
+        try:
+            raw = unpacked(content, None if self.is_text else prod(self.chunks) * self.dtype.itemsize)
+            values = VLenUTF8().decode(raw) if self.is_text else np.frombuffer(bytearray(raw), self.dtype)
+            return np.asarray(values.reshape(self.chunks))
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise Damaged(self._file(place), f"cannot be read ({error})") from error
 
     def _zarr_array(self) -> Any:
         import zarr

@@ -3,6 +3,21 @@
 This is the only part of `recorders` that `burden_analysis` and `reports` may import; it imports neither torch nor zarr.
 """
 
+from recorders.contract.checksums import (
+    ABSENT,
+    CHECKSUM,
+    COMMITS,
+    MANIFEST,
+    TEXTS,
+    Commit,
+    chunk_checksums,
+    is_altered,
+    listed_checksum,
+    plain_nans,
+    row_checksums,
+    sealed,
+    text_checksum,
+)
 from recorders.contract.config import SECTIONS, flat_config, short_name
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
 from recorders.contract.parameters import magnitudes, owning_layer
@@ -23,8 +38,12 @@ from recorders.contract.variables import (
 )
 
 __all__ = [
+    "ABSENT",
+    "CHECKSUM",
     "COMBINATIONS",
+    "COMMITS",
     "LOADS",
+    "MANIFEST",
     "MEASURED",
     "ORDERS",
     "PARTS",
@@ -35,19 +54,28 @@ __all__ = [
     "SERIES",
     "TARGETS",
     "TERMS",
+    "TEXTS",
     "UPDATE_NORM",
     "BurdenError",
+    "Commit",
     "InputError",
     "RunError",
     "Status",
     "Variable",
     "base_name",
+    "chunk_checksums",
     "flat_config",
     "interval_mean",
+    "is_altered",
+    "listed_checksum",
     "magnitudes",
     "mean_name",
     "owning_layer",
+    "plain_nans",
+    "row_checksums",
+    "sealed",
     "short_name",
+    "text_checksum",
     "unknown_name",
     "variable",
 ]

@@ -9,20 +9,24 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 
-from recorders.contract import Status
+from recorders.contract import COMMITS, MANIFEST, RunError, Status
 from recorders.store.disk import disk_errors
+from recorders.store.documents import array_metadata, attributes_of, read_document, write_group
+from recorders.store.files import sync_paths
 from recorders.store.lock import root_lock
-from recorders.store.recording import COMPRESSOR
+from recorders.store.manifest import stored_chunks
 from recorders.store.root import recording_names
 from recorders.store.stored_names import MASKS
+from recorders.store.verification import Harm, recording_findings
 
 _RECORDS_PER_CHUNK = 10_000
 
@@ -45,31 +49,54 @@ def compact(store: Path, name: str) -> None:
     Raises
     ------
     RunError
-        No space left; the recording stays as it was.
+        No space left, or something of the recording is lost or altered, which a copy would seal; it stays as it was.
     """
     final, temporary, old = store / name, store / f".{name}.compact", store / f".{name}.old"
     source = zarr.open_group(final, mode="r", use_consolidated=False)
     statuses = {str(s) for s in np.asarray(_array(source, "status")[:])}
-    if not all(Status(s).finished for s in statuses) or is_compact(store, name):
+    if is_compact(store, name) or not all(s in list(Status) and Status(s).finished for s in statuses):
         return
+    check_whole(store, name)
     with disk_errors(final):
         shutil.rmtree(temporary, ignore_errors=True)
-        target = zarr.open_group(temporary, mode="w", zarr_format=3)
+        temporary.mkdir()
+        write_group(temporary, {})
+        target = zarr.open_group(temporary, mode="r+", zarr_format=3)
         used = {
             dim: int(np.asarray(_array(source, name)[:]).max())
             for dim, name in (("record", "records_written"), ("update", "updates_written"))
         }
         for key, array in source.arrays():
-            _copy(array, target, key, used)
+            if key != COMMITS:
+                write_array(target, key, cut(array, used), read_document(final / key))
         shutil.copytree(final / MASKS, temporary / MASKS)  # is in its final chunks
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        target.attrs.update({**source.attrs.asdict(), "compact": True, "finished": finished})
-        consolidate_group(target)
+        seal_recording(temporary, attributes_of(final) | {"finished": finished})
         sync(temporary)  # a power loss after the swap must not find empty files
         with root_lock(store):  # whoever looks at all recordings must not come between the renames
             final.rename(old)
             temporary.rename(final)
         shutil.rmtree(old)
+
+
+def check_whole(store: Path, name: str) -> None:
+    """Refuse to copy a recording of which something is lost or altered: nobody could tell afterwards."""
+    for finding in recording_findings(store, name):
+        if finding.harm in (Harm.RUNS, Harm.RECORDING):
+            raise RunError(
+                f"{finding.place} {finding.what}, so recording {name!r} stays as it is: restore the file from a copy, "
+                f"or run burden verify {store} --repair and record again what it marks"
+            )
+
+
+def seal_recording(folder: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a recording that is whole and changes no more, with its manifest."""
+    arrays = [path.parent for path in sorted((*folder.glob("*/zarr.json"), *folder.glob(f"{MASKS}/*/zarr.json")))]
+    paths = [str(path.relative_to(folder)) for path in arrays]
+    final = [path for path in paths if path != MASKS]
+    manifest = stored_chunks(folder, paths, final=final)
+    write_group(folder, {**attributes, "compact": True, MANIFEST: manifest})
+    consolidate_group(zarr.open_group(folder, mode="r+", use_consolidated=False))
 
 
 def consolidate(store: Path) -> None:
@@ -87,61 +114,35 @@ def consolidate_group(group: zarr.Group) -> None:
         zarr.consolidate_metadata(group.store, path=group.path)
 
 
-def large_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Cut an array as it is read best: hardly at all."""
-    return tuple(min(n, _RECORDS_PER_CHUNK) for n in shape)
-
-
-def _group(parent: zarr.Group, name: str) -> zarr.Group:
-    child = parent[name]
-    assert isinstance(child, zarr.Group)
-    return child
-
-
 def _array(parent: zarr.Group, name: str) -> zarr.Array[Any]:
     child = parent[name]
     assert isinstance(child, zarr.Array)
     return child
 
 
-def _copy(
-    array: zarr.Array[Any],
-    target: zarr.Group,
-    key: str,
-    lengths: dict[str, int],
-    chunks: tuple[int, ...] | None = None,
-) -> None:
+def cut(array: zarr.Array[Any], lengths: Mapping[str, int]) -> npt.NDArray[Any]:
+    """Read an array up to what was used of its dimensions."""
     dims = [str(d) for d in array.metadata.dimension_names or ()]  # type: ignore[union-attr]
-    shape = tuple(min(n, lengths.get(d, n)) for d, n in zip(dims, array.shape, strict=True))
-    if 0 in shape:
+    return np.asarray(array[tuple(slice(lengths.get(dim)) for dim in dims)])
+
+
+def write_array(target: zarr.Group, key: str, values: npt.NDArray[Any], like: Mapping[str, Any]) -> None:
+    """Write an array in large chunks, described as another one; one without a single value is left out."""
+    if not values.size:
         return
-    copy = target.create_array(
+    metadata = array_metadata(
         key,
-        shape=shape,
-        dtype=array.dtype,
-        chunks=chunks or large_chunks(shape),
-        dimension_names=dims,
-        fill_value=array.fill_value,
-        compressors=COMPRESSOR,
-        attributes=array.attrs.asdict(),
+        shape=values.shape,
+        kind=like["data_type"],
+        chunks=tuple(min(n, _RECORDS_PER_CHUNK) for n in values.shape),
+        dims=tuple(like["dimension_names"]),
+        fill=like["fill_value"],
+        attributes=like["attributes"],
     )
-    rows = shape[0] if chunks is None else 1  # masks: one run at a time, they may not fit in memory together
-    for start in range(0, shape[0], rows):
-        part = (slice(start, start + rows), *(slice(n) for n in shape[1:]))
-        copy[part] = array[part]
+    for _, array in target.create_hierarchy({key: metadata}):
+        array[...] = values  # type: ignore[index]
 
 
 def sync(folder: Path) -> None:
     """Have a folder and all that is in it on the disk."""
-    for path in _tree(folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _tree(folder: Path) -> Iterator[Path]:
-    for root, _, files in os.walk(folder):
-        yield Path(root)
-        yield from (Path(root) / f for f in files)
+    sync_paths(Path(root) / name for root, _, files in os.walk(folder) for name in (".", *files))

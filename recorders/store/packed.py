@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from recorders.contract import SCHEMA_VERSION
-from recorders.store.compaction import consolidate_group, large_chunks
-from recorders.store.recording import COMPRESSOR, create_masks
+from recorders.contract import COMMITS, SCHEMA_VERSION
+from recorders.store.compaction import seal_recording, write_array
+from recorders.store.documents import read_document, write_group
+from recorders.store.recording import mask_nodes
 from recorders.store.root import recording_names
 from recorders.store.stored_names import MASKS, mask_array
 
@@ -90,20 +91,24 @@ def dims(array: zarr.Array[Any]) -> tuple[str, ...]:
 
 def write_packed(store: Path, name: str, parts: Sequence[Part], attributes: Mapping[str, Any]) -> None:
     """Write recordings of one schedule as one, run after run, in the chunks of a compacted recording."""
-    group = zarr.open_group(store / name, mode="w", zarr_format=3)
+    folder = store / name
+    folder.mkdir()
+    write_group(folder, {})
+    group = zarr.open_group(folder, mode="r+", use_consolidated=False)
     for key in dict.fromkeys(key for part in parts for key in part.arrays):
-        _write_joined(group, key, parts)
+        if key != COMMITS:
+            _write_joined(group, key, parts)
     _write_masks(group, parts)
-    group.attrs.update(
+    first = parts[0].attributes
+    seal_recording(
+        folder,
         {
             "burden_schema": SCHEMA_VERSION,
-            "coordinates": parts[0].attributes["coordinates"],
-            "sample_every": parts[0].attributes.get("sample_every", 1),
+            "coordinates": first["coordinates"],
+            "sample_every": first.get("sample_every", 1),
             **attributes,
-            "compact": True,
-        }
+        },
     )
-    consolidate_group(group)
 
 
 def _write_joined(group: zarr.Group, key: str, parts: Sequence[Part]) -> None:
@@ -112,19 +117,8 @@ def _write_joined(group: zarr.Group, key: str, parts: Sequence[Part]) -> None:
         values = _joined([part.values(key) if key in part.arrays else None for part in parts], _lengths(parts), like)
     else:
         values = next(part for part in parts if key in part.arrays).values(key)
-    if not values.size:
-        return
-    array = group.create_array(
-        key,
-        shape=values.shape,
-        dtype=str if like.dtype.kind in "OTU" else values.dtype,
-        chunks=large_chunks(values.shape),
-        dimension_names=dims(like),
-        fill_value=like.fill_value,
-        compressors=COMPRESSOR,
-        attributes=like.attrs.asdict(),
-    )
-    array[...] = values
+    holder = next(part for part in parts if key in part.arrays)
+    write_array(group, key, values, read_document(holder.store / holder.name / key))
 
 
 def _lengths(parts: Sequence[Part]) -> list[int]:
@@ -151,7 +145,8 @@ def _write_masks(group: zarr.Group, parts: Sequence[Part]) -> None:
     """Copy final masks, one run at a time: together they may not fit in memory."""
     sources = [part.masks for part in parts]
     shapes = {_parameter(key, array): array.shape[1:] for key, array in sources[0].items()}
-    create_masks(group, shapes, sum(_lengths(parts)))
+    for _ in group.create_hierarchy(mask_nodes(shapes, sum(_lengths(parts)))):
+        pass
     target, row = dict(_masks(group).arrays()), 0
     for part, source in zip(parts, sources, strict=True):
         for own in range(part.arrays["run_id"].shape[0]):

@@ -6,10 +6,15 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from numcodecs.zstd import Zstd
+
 from recorders.contract import InputError
 from recorders.store.disk import disk_errors
+from recorders.store.documents import read_document
 from recorders.store.lock import exclusive, root_lock
+from recorders.store.manifest import leaves
 from recorders.store.root import drop_consolidated
+from recorders.store.stored_names import MASKS
 
 
 def recover(store: Path, name: str) -> None:
@@ -42,3 +47,30 @@ def remove(store: Path, name: str) -> None:
             drop_consolidated(store)
             (store / name).rename(hidden)
         shutil.rmtree(hidden)
+
+
+def clear_rows(recording: Path, rows: slice) -> None:
+    """Remove what runs that start over wrote before: a chunk that a power cut emptied would stay in their way."""
+    for folder in (*recording.glob("*/c"), *recording.glob(f"{MASKS}/*/c")):
+        document = read_document(folder.parent)
+        if document["dimension_names"][1:2] not in (["record"], ["update"]) and folder.parent.parent.name != MASKS:
+            continue
+        size = document["chunk_grid"]["configuration"]["chunk_shape"][0]
+        for first in range(rows.start // size, -(-rows.stop // size)):
+            whole = rows.start <= first * size and min((first + 1) * size, document["shape"][0]) <= rows.stop
+            _clear_chunks(folder / str(first), all_of_it=whole)
+
+
+def _clear_chunks(place: Path, *, all_of_it: bool) -> None:
+    """Remove chunks, or those that cannot be read, where they hold other runs too."""
+    for path in list(leaves(place)) if place.exists() else ():
+        if all_of_it or not _is_readable(path):
+            path.unlink()
+
+
+def _is_readable(chunk: Path) -> bool:
+    try:
+        Zstd().decode(chunk.read_bytes())
+    except RuntimeError:
+        return False
+    return True

@@ -15,6 +15,7 @@ import zarr
 
 from recorders.contract import SCHEMA_VERSION, InputError
 from recorders.store.disk import disk_errors
+from recorders.store.documents import attributes_of, read_document, write_group
 
 
 def open_root(store: Path, *, create: bool) -> zarr.Group:
@@ -55,7 +56,8 @@ def _check_undamaged(store: Path) -> None:
 def _create_root(store: Path) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
     temporary = store.with_name(f".{store.name}.tmp-{np.random.default_rng().integers(2**63):x}")
-    zarr.open_group(temporary, mode="w", zarr_format=3, attributes={"burden_schema": SCHEMA_VERSION})
+    temporary.mkdir()
+    write_group(temporary, {"burden_schema": SCHEMA_VERSION})
     try:
         temporary.rename(store)
     except OSError:  # somebody else created it meanwhile
@@ -69,11 +71,16 @@ def recording_names(store: Path) -> list[str]:
     return sorted(p.parent.name for p in store.glob("[!.]*/zarr.json"))
 
 
+def leftovers(store: Path) -> list[Path]:
+    """Hidden groups of a store: work in progress, or what a kill left of it."""
+    return sorted(p for end in ("tmp", "compact", "old", "removed") for p in store.glob(f".*.{end}"))
+
+
 def note_schema(store: Path) -> None:
     """Note that this version writes into a store that an older one made; under `root_lock`."""
-    root = zarr.open_group(store, mode="r+", use_consolidated=False)
-    if root.attrs["burden_schema"] != SCHEMA_VERSION:
-        root.update_attributes({"burden_schema": SCHEMA_VERSION})
+    attributes = attributes_of(store)
+    if attributes["burden_schema"] != SCHEMA_VERSION:
+        write_group(store, attributes | {"burden_schema": SCHEMA_VERSION})
 
 
 def recording_with_setting(store: Path, name: str) -> str | None:
@@ -104,6 +111,5 @@ def _coordinates(recording: Path) -> list[str]:
 
 def drop_consolidated(store: Path) -> None:
     """Take the root's consolidated metadata away, before the list of recordings changes; under `root_lock`."""
-    if "consolidated_metadata" in json.loads((store / "zarr.json").read_text(encoding="utf-8")):
-        root = zarr.open_group(store, mode="r+", use_consolidated=False)
-        root.update_attributes(root.attrs.asdict())
+    if "consolidated_metadata" in read_document(store):
+        write_group(store, attributes_of(store))

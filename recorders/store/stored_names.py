@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from recorders.contract import (
+    COMMITS,
     ORDERS,
     PARTS,
     PROBED,
@@ -43,7 +44,7 @@ STORED_NAMES = {
     *("run", "record", "update", "parameter", "layer", "target", "order", "quantile", "run_id", "step", "epoch", MASKS),
     *PARAMETER_COORDINATES,
     *_STATE,
-    *(MASK_SOURCE, ACTIVATION_SOURCE, REMARKS),
+    *(MASK_SOURCE, ACTIVATION_SOURCE, REMARKS, COMMITS),
 }
 
 

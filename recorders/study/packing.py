@@ -17,8 +17,9 @@ import zarr
 
 from recorders.contract import SCHEMA_VERSION, InputError, Status, flat_config, variable
 from recorders.settings.settings import FREE, Settings
-from recorders.store.compaction import consolidate_group, sync
+from recorders.store.compaction import check_whole, consolidate_group, sync
 from recorders.store.disk import disk_errors
+from recorders.store.documents import write_group
 from recorders.store.lock import exclusive
 from recorders.store.packed import PACKED, Part, dims, write_packed
 from recorders.store.recovery import recover_all
@@ -69,6 +70,8 @@ def pack_stores(stores: Iterable[str | PathLike[str]], out: str | PathLike[str],
     InputError
         `out` exists; runs are unfinished, are being written, occur twice, or went on in a further recording; there is
         nothing to pack.
+    RunError
+        Something of a recording is lost or altered, or there is no space.
     """
     sources, target = [Path(store) for store in stores], Path(out)
     if not sources:
@@ -162,14 +165,17 @@ def _written(groups: Mapping[str, Sequence[Part]], target: Path, command: str) -
     with disk_errors(target):
         shutil.rmtree(temporary, ignore_errors=True)
         try:
-            root = zarr.open_group(temporary, mode="w", zarr_format=3, attributes={"burden_schema": SCHEMA_VERSION})
+            temporary.mkdir(parents=True)
+            write_group(temporary, {"burden_schema": SCHEMA_VERSION})
             packed: list[Packed] = []
             for parts in groups.values():
+                for part in parts:
+                    check_whole(part.store, part.name)
                 name = _name(parts[0], [done.name for done in packed])
                 runs = [run for part in parts for run in part.texts("run_id")]
                 write_packed(temporary, name, parts, _attributes(parts, runs, command))
                 packed.append(Packed(name, parts, len(runs)))
-            consolidate_group(root)
+            consolidate_group(zarr.open_group(temporary, mode="r+", use_consolidated=False))
             sync(temporary)
             temporary.rename(target)
         finally:

@@ -144,7 +144,7 @@ def test_a_recording_that_was_rewritten_is_not_read_on(partial: Path) -> None:
 def test_a_damaged_chunk_is_named_when_it_is_read(partial: Path) -> None:
     lazy = open_study(partial, chunks={})
     (partial / "a" / "loss" / "c" / "0" / "0").write_bytes(b"junk")
-    with pytest.raises(InputError, match=r"a/loss is damaged \(.*\): restore it"):
+    with pytest.raises(InputError, match=r"a/loss/c/0/0 cannot be read \(.*\): restore it"):
         lazy["loss"].compute()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import xarray as xr
 import zarr
 
 from burden_analysis import missing_runs, open_study
-from burden_analysis.study import recording as recording_module
+from burden_analysis.study import reading as reading_module
+from burden_analysis.study.damage import DamageWarning
 from recorders.contract import InputError
 from tests.burden_analysis.synthetic import grid, write_recording, write_root
 
@@ -155,7 +157,7 @@ def test_a_chunk_of_another_size_is_damage(store: Path) -> None:
     write_recording(store, grid(1))
     chunks = store / "fig2" / "loss" / "c"
     (chunks / "0" / "0").write_bytes((store / "fig2" / "epoch" / "c" / "0").read_bytes())
-    with pytest.raises(InputError, match=r"fig2 is damaged \(a chunk of fig2/loss holds \d+ values, not 24\): restore"):
+    with pytest.warns(DamageWarning, match=r"fig2/loss .*fig2/loss/c/0/0 cannot be read \(it holds \d+ bytes, not 96\)"):
         open_study(store)
 
 
@@ -171,10 +173,10 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
     write_recording(store, grid(1))
     write_recording(store, grid(1), name=".next", seed=9)
     zarr.open_group(store / ".next").attrs["compact"] = True
-    read, calls = recording_module._read, []
+    read, calls = reading_module._Reading.recording, []
 
-    def swapping(*arguments: Any) -> recording_module.Recording:
-        recording = read(*arguments)
+    def swapping(reading: Any) -> Any:
+        recording = read(reading)
         if not calls:
             (store / "fig2").rename(store / ".gone")
             (store / ".next").rename(store / "fig2")
@@ -182,7 +184,7 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
         return recording
 
     stale = open_study(store)
-    monkeypatch.setattr(recording_module, "_read", swapping)
+    monkeypatch.setattr(reading_module._Reading, "recording", swapping)
     ds = open_study(store)
     assert len(calls) == 2
     assert not np.array_equal(ds.loss.values, stale.loss.values)
@@ -190,13 +192,13 @@ def test_a_recording_swapped_while_it_is_read_is_read_again(store: Path, monkeyp
 
 def test_a_commit_during_the_read_is_not_half_seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recording(store, [r | {"written": 3, "updates": 1} for r in grid(1)])
-    read = recording_module.Committed.values
+    read = reading_module.Committed.values
 
-    def committing(array: recording_module.Committed) -> np.ndarray:
+    def committing(array: reading_module.Committed) -> Any:
         zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = 5
         return read(array)
 
-    monkeypatch.setattr(recording_module.Committed, "values", committing)
+    monkeypatch.setattr(reading_module.Committed, "values", committing)
     ds = open_study(store)
     assert set(ds.records_written.values) == {3}
     assert ds.sizes["record"] == 3
@@ -228,20 +230,36 @@ def test_wrong_stores_say_what_is_wrong(store: Path, tmp_path: Path) -> None:
     fails("nosuchprotocol://x", "cannot be opened")
 
 
-@pytest.mark.parametrize("content", ["", '{"zarr_form', "{}"])
-@pytest.mark.parametrize("where", ["fig2/zarr.json", "fig2/loss/zarr.json"])
-def test_a_damaged_file_is_named_in_one_line(store: Path, where: str, content: str) -> None:
+@pytest.mark.parametrize("content", ["", '{"zarr_form', "{}", "[" * 100_000])
+def test_damaged_metadata_are_named_and_the_rest_opens(store: Path, content: str) -> None:
     write_recording(store, grid(1))
-    (store / where).write_text(content)
-    with pytest.raises(InputError, match=f"{where} is damaged .*: restore it from a copy, or move") as caught:
+    write_recording(store, grid(1), name="whole")
+    whole = open_study(store, recordings="whole")
+    (store / "fig2/loss/zarr.json").write_text(content)
+    with pytest.warns(DamageWarning, match=f"^left out: fig2/loss; {store}/fig2/loss/zarr.json ") as said:
+        opened = open_study(store)
+    assert opened.attrs["left_out"] == [str(w.message) for w in said]
+    assert opened.loss.isel(run=opened.recording == "fig2").isnull().all()
+    (store / "fig2/zarr.json").write_text(content)
+    with pytest.warns(DamageWarning, match=f"^left out: recording fig2; {store}/fig2/zarr.json "):
+        opened = open_study(store)
+    opened.attrs.pop("left_out")
+    xr.testing.assert_identical(opened, whole)
+    shutil.rmtree(store / "whole")
+    with pytest.raises(InputError, match=f"can be opened: {store}/fig2/zarr.json .*burden verify") as caught:
         open_study(store)
     assert "\n" not in str(caught.value)
 
 
-def test_a_recording_with_a_damaged_chunk_is_named(store: Path) -> None:
+def test_a_damaged_chunk_takes_its_runs_alone(store: Path) -> None:
     write_recording(store, grid(1))
     write_recording(store, grid(1), name="whole")
+    whole = open_study(store)
     next(p for p in sorted((store / "fig2" / "loss" / "c").rglob("*")) if p.is_file()).write_bytes(b"junk")
-    with pytest.raises(InputError, match=r"fig2 is damaged \(.*\): restore"):
-        open_study(store)
+    with pytest.warns(DamageWarning, match=r"fig2/loss of .*: ?|fig2/loss/c/0/0 cannot be read"):
+        damaged = open_study(store)
+    gone = whole.loss.notnull().any("record") & damaged.loss.isnull().all("record")
+    assert 0 < int(gone.sum()) < 9
+    assert set(whole.recording.values[gone]) == {"fig2"}
+    xr.testing.assert_equal(damaged.loss.where(~gone, whole.loss), whole.loss)
     assert open_study(store, recordings="whole").sizes["run"] == 9

@@ -71,7 +71,7 @@ def test_each_run_has_files_of_its_own(tmp_path: Path) -> None:
     written = {str(p.relative_to(store)) for p in store.rglob("*") if p.is_file()} - {
         str(p.relative_to(store)) for p in before
     }
-    assert written == {"fig2/gradient_norm/c/1/1/0", "fig2/records_written/c/1"}
+    assert written == {"fig2/gradient_norm/c/1/1/0", "fig2/commits/c/1", "fig2/records_written/c/1"}
 
 
 def test_records_are_committed_after_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_records_are_committed_after_they_are_written(tmp_path: Path, monkeypatc
     store = create(tmp_path / "s.zarr")
     monkeypatch.setattr(zarr.Array, "__setitem__", spy)
     RecordingWriter(store, "fig2", [0]).write_records(0, {"loss": np.ones((1, 5)), "gradient_norm": np.ones((1, 5, 2))})
-    assert order == ["/loss", "/gradient_norm", "/records_written"]
+    assert order == ["/loss", "/gradient_norm", "/commits", "/records_written"]
 
 
 def test_compaction_trims_and_changes_no_value(tmp_path: Path) -> None:
@@ -98,11 +98,13 @@ def test_compaction_trims_and_changes_no_value(tmp_path: Path) -> None:
     compact(store, "fig2")
     consolidate(store)
     after = xr.open_zarr(store, group="fig2").load()
-    trimmed = before.isel(record=slice(200), update=slice(2))
+    trimmed = before.drop_vars("commits").isel(record=slice(200), update=slice(2))
     xr.testing.assert_equal(after, trimmed)
     xr.testing.assert_identical(masks, xr.open_zarr(store, group="fig2/masks").load())
     assert after.attrs.pop("compact") is True
     assert after.attrs.pop("finished")
+    assert set(after.attrs.pop("manifest")) == set(before.attrs.pop("manifest")) - {"commits"}
+    assert after.attrs.pop("crc32c") != before.attrs.pop("crc32c")
     assert after.attrs == before.attrs
     assert sorted(p.name for p in store.iterdir()) == ["fig2", "zarr.json"]
 

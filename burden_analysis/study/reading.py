@@ -1,0 +1,299 @@
+"""Reads one recording of a study, up to what its writers have committed."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burden_analysis.study.committed import Committed
+from burden_analysis.study.damage import Damaged, LeftOut, of_runs
+from burden_analysis.study.recording import Field, Opened, Recording, Vanished, check_schema, decoded_json, group_attributes
+from burden_analysis.study.stored_array import StoredArray, check_described
+from recorders.contract import (
+    CHECKSUM,
+    COMMITS,
+    MANIFEST,
+    TEXTS,
+    Commit,
+    Status,
+    flat_config,
+    is_altered,
+    text_checksum,
+    InputError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from burden_analysis.study.files import Files
+    from burden_analysis.study.stored_array import Array
+
+_MARKS = {"record": "records_written", "update": "updates_written"}  # by dimension, one count per run
+# Without these nothing of a recording can be told apart, beside its coordinates.
+_ESSENTIAL = ("status", *_MARKS.values(), *TEXTS, "parameter", "layer", "target", "order", "quantile")
+_ATTEMPTS = 20  # a swap lasts two renames: whoever is caught by so many reads a store that is being rewritten
+_PAUSE = 0.01  # seconds between them
+
+
+def read_recording(
+    files: Files, name: str, where: str, *, wanted: Collection[str] | None = None, lazy: bool = False
+) -> Recording:
+    """Read a recording that other processes may be writing: all variables or those wanted, values or sources.
+
+    Raises
+    ------
+    Vanished
+        It is there no more.
+    Damaged
+        Something is lost or altered without which nothing of it can be read.
+    """
+    what = f"recording {name!r} of {where}"
+    for attempt in range(_ATTEMPTS):
+        key, content = _found(files, name, where)
+        opened = Opened(files, key, content, name, where)
+        try:
+            attributes = group_attributes(content, f"{key}/zarr.json")
+            check_schema(attributes, what)
+            recording = _Reading(files, key, json.loads(content), wanted, opened if lazy else None).recording()
+        except Vanished:
+            raise
+        except Damaged as damage:
+            if opened.unchanged() and attempt:  # a writer may have come between two reads
+                raise damage
+            continue
+        if opened.unchanged() and (attempt or not recording.left_out):
+            return recording
+        time.sleep(_PAUSE)
+    raise InputError(f"{what} is being rewritten: try again")
+
+
+def _found(files: Files, name: str, where: str) -> tuple[str, bytes]:
+    for key in (name, f".{name}.old", name):  # the third look catches a swap that ended between the first two
+        if (content := next(iter(files.read([f"{key}/zarr.json"])))) is not None:
+            return key, content
+    raise Vanished(f"{where} has no recording {name!r} any more: it was removed while being opened")
+
+
+class _Reading:
+    """A recording while it is read: whatever is lost or altered is left out, and told."""
+
+    def __init__(
+        self,
+        files: Files,
+        key: str,
+        metadata: Mapping[str, Any],
+        wanted: Collection[str] | None,
+        opened: Opened | None,
+    ) -> None:
+        self._files, self._key, self._wanted, self._opened = files, key, wanted, opened
+        self._attributes = metadata["attributes"]
+        self._manifest: Mapping[str, str | None] = self._attributes.get(MANIFEST) or {}
+        self._consolidated = (metadata.get("consolidated_metadata") or {}).get("metadata") or {}
+        self._listed = str(self._attributes.get("coordinates", "")).split()
+        self._left_out: list[LeftOut] = []
+        self._broken: dict[int, Damaged] = {}  # runs whose state cannot be read, by row
+
+    def recording(self) -> Recording:
+        """Read it."""
+        # Marks and what is committed come before the list of arrays: whatever is read after them is at least as new.
+        state = {name: array for name in (*_MARKS.values(), COMMITS) if (array := self._array(name)) is not None}
+        marks, commits = self._committed(state)
+        arrays = self._arrays()
+        coordinates = {name for name, array in arrays.items() if name in self._listed or array.dims == (name,)}
+        fields: dict[str, Field] = {}
+        for name, array in arrays.items():
+            if name in (*_MARKS.values(), COMMITS):
+                continue
+            series = name not in coordinates and not _MARKS.keys().isdisjoint(array.dims)
+            if series and self._wanted is not None and name not in self._wanted:
+                continue
+            attrs = _attributes(array)
+            if series:
+                written = marks.get(array.dims[1]) if array.dims[0:1] == ("run",) and len(array.dims) > 1 else None
+                source = Committed(array, name, written, commits, self._opened)
+                if self._opened is not None and array.dtype.kind == "f":
+                    fields[name] = Field(array.dims, source, attrs)
+                elif (values := self._series(source)) is not None:
+                    fields[name] = Field(array.dims, values, attrs)
+            elif array.dims[0:1] == ("run",) and name not in coordinates:
+                fields[name] = Field(array.dims, self._by_run(array), attrs)
+            else:
+                used = {dim: int(mark.max(initial=0)) for dim, mark in marks.items()}
+                fields[name] = Field(array.dims, array.cut(used).read(), attrs)
+        for dim, mark in marks.items():
+            fields[_MARKS[dim]] = Field(("run",), mark, _attributes(state[_MARKS[dim]]))
+        self._check_ends(fields, commits)
+        self._tell_broken(fields)
+        if "step" not in fields:  # a recording without a single record lost its empty arrays when it was compacted
+            fields["step"] = Field(("record",), np.empty(0, np.int64), {})
+            coordinates.add("step")
+        config, provenance = (_decoded(self._attributes.get(key)) for key in ("config", "provenance"))
+        stored = set(arrays) - {COMMITS}
+        return Recording(fields, coordinates, flat_config(config), provenance, stored, tuple(self._left_out))
+
+    def _array(self, name: str) -> StoredArray | None:
+        """Describe one array; None where there is none, or it is a group."""
+        if name in self._consolidated:
+            return self._described(name, self._consolidated[name])
+        place = f"{self._key}/{name}/zarr.json"
+        content = next(iter(self._files.read([place])))
+        return None if content is None else self._described(name, decoded_json(content, place))
+
+    def _described(self, name: str, document: Any) -> StoredArray | None:
+        place = f"{self._key}/{name}/zarr.json"
+        if not isinstance(document, dict) or "node_type" not in document:
+            raise Damaged(place, "has no node_type")
+        if is_altered(document, name):
+            raise Damaged(place, "is not what was written")
+        if document["node_type"] != "array":
+            return None
+        check_described(document, place)
+        dims = tuple(str(d) for d in document.get("dimension_names") or ())
+        shape = tuple(document["shape"])
+        return StoredArray(self._files, f"{self._key}/{name}", document, dims, shape, self._manifest.get(name))
+
+    def _arrays(self) -> dict[str, StoredArray]:
+        """Describe all arrays but the masks, and notice what is gone; series can be done without."""
+        names = [name for name in self._consolidated if "/" not in name] or sorted(self._files.folders(self._key))
+        names = list(dict.fromkeys([*names, *(name for name in self._manifest if "/" not in name)]))
+        places = [f"{self._key}/{name}/zarr.json" for name in names]
+        contents = [None] * len(names) if self._consolidated else list(self._files.read(places))
+        found = {}
+        for name, place, content in zip(names, places, contents, strict=True):
+            try:
+                if name in self._consolidated:
+                    array = self._described(name, self._consolidated[name])
+                elif content is not None:
+                    array = self._described(name, decoded_json(content, place))
+                elif name in self._manifest:
+                    raise Damaged(place, "is missing")
+                else:
+                    continue
+            except Damaged as damage:
+                if name in _ESSENTIAL or name in self._listed:
+                    raise
+                self._left_out.append(LeftOut(name, damage))
+            else:
+                if array is not None:
+                    found[name] = array
+        return found
+
+    def _series(self, source: Committed) -> Array | None:
+        """Read a series; None where it is damaged for every run."""
+        try:
+            values, damaged = source.values()
+        except Damaged as damage:
+            self._left_out.append(LeftOut(source.name, damage))
+            return None
+        if damaged:
+            names = self._run_names(list(damaged), values.shape[0])
+            self._left_out.append(LeftOut(of_runs(source.name, names, values.shape[0]), next(iter(damaged.values()))))
+        return None if len(damaged) == values.shape[0] else values
+
+    def _by_run(self, array: StoredArray) -> Array:
+        """Read the state of runs, of which one may be damaged and the others not."""
+        name = array.key.rpartition("/")[2]
+        try:
+            return array.read()
+        except Damaged as damage:
+            if array.chunks[0] != 1 and name not in TEXTS:
+                raise
+            if array.chunks[0] != 1:
+                self._left_out.append(LeftOut(name, damage))
+                return np.full(array.shape, "")
+        rows = []
+        for row in range(array.shape[0]):
+            try:
+                rows.append(array.read([slice(row, row + 1), *(slice(None) for _ in array.shape[1:])]))
+            except Damaged as damage:
+                self._broken.setdefault(row, damage)
+                rows.append(np.full((1, *array.shape[1:]), "" if array.is_text else 0))
+        return np.concatenate(rows)
+
+    def _committed(self, state: Mapping[str, StoredArray]) -> tuple[dict[str, Array], dict[int, Commit]]:
+        """Read the commit marks, and what runs wrote down before they set them."""
+        told = state.get(COMMITS)
+        texts: list[str] = []
+        for _ in range(_ATTEMPTS):
+            marks = {dim: self._by_run(state[name]) for dim, name in _MARKS.items() if name in state}
+            if told is None:
+                self._check_marks(marks)
+                return marks, {}
+            before, texts = texts, self._by_run(told).tolist()
+            commits = {row: commit for row, text in enumerate(texts) if (commit := Commit.parsed(text or "{}"))}
+            wrong = self._wrong_marks(marks, commits, len(texts))
+            if not wrong or texts == before:  # else a writer may have come between marks and texts
+                break
+        for row, damage in wrong.items():
+            self._broken.setdefault(row, damage)
+        for row in self._broken:
+            for mark in marks.values():
+                mark[row] = 0
+        return marks, commits
+
+    def _wrong_marks(self, marks: Mapping[str, Array], commits: Mapping[int, Commit], runs: int) -> dict[int, Damaged]:
+        wrong = {}
+        for row in range(runs):
+            if row not in commits:
+                wrong[row] = Damaged(f"{self._key}/{COMMITS}/c/{row}", "cannot be read")
+                continue
+            for dim, (least, most) in commits[row].marks().items():
+                if dim in marks and not least <= marks[dim][row] <= most:
+                    place = f"{self._key}/{_MARKS[dim]}/c/{row}"
+                    wrong[row] = Damaged(place, f"is {marks[dim][row]}, committed were {most}")
+        return wrong
+
+    def _check_marks(self, marks: Mapping[str, Array]) -> None:
+        """Refuse marks that no writer makes, where nothing else is told."""
+        for dim, mark in marks.items():
+            if mark.min(initial=0) < 0:
+                raise Damaged(f"{self._key}/{_MARKS[dim]}", f"says {mark.min()}")
+
+    def _check_ends(self, fields: Mapping[str, Field], commits: Mapping[int, Commit]) -> None:
+        """Compare the state of runs with what they wrote down when they ended."""
+        statuses = fields["status"].data if "status" in fields else np.empty(0)
+        assert isinstance(statuses, np.ndarray)
+        texts = {name: fields[name].data for name in TEXTS if name in fields}
+        for row, status in enumerate(statuses.tolist()):
+            place = f"{self._key}/status/c/{row}"
+            if status not in list(Status):
+                self._broken.setdefault(row, Damaged(place, f"is {status!r}"))
+            elif Status(status).finished and row in commits:
+                if status != commits[row].ended:
+                    self._broken.setdefault(row, Damaged(place, f"is {status}, committed was {commits[row].ended!r}"))
+                elif text_checksum({name: values[row] for name, values in texts.items()}) != commits[row].texts:  # type: ignore[index]
+                    place = f"{self._key}/status_reason/c/{row}"
+                    what = f"or another text of the run ({', '.join(texts)}) is not what was written"
+                    self._broken.setdefault(row, Damaged(place, what))
+
+    def _tell_broken(self, fields: dict[str, Field]) -> None:
+        """Have the runs whose state is damaged failed, whatever is left of it says."""
+        if not self._broken:
+            return
+        count = fields["status"].data.shape[0]
+        status, reason = (np.array(fields[n].data, dtype=object) for n in ("status", "status_reason"))
+        for row, damage in self._broken.items():
+            status[row], reason[row] = Status.FAILED.value, f"damaged: {damage}"
+            for mark in _MARKS.values():
+                np.asarray(fields[mark].data)[row] = 0
+            [name] = self._run_names([row], count)
+            self._left_out.append(LeftOut(f"run {name}", damage))
+        fields["status"] = Field(("run",), status.astype(str), fields["status"].attrs)
+        fields["status_reason"] = Field(("run",), reason.astype(str), fields["status_reason"].attrs)
+
+    def _run_names(self, rows: Sequence[int], count: int) -> list[str]:
+        array = self._array("run_id")
+        names = [str(n) for n in array.read()] if array is not None else [f"row {row}" for row in range(count)]
+        return [names[row] for row in rows]
+
+
+def _attributes(array: StoredArray) -> dict[str, Any]:
+    hidden = ("_FillValue", "coordinates", CHECKSUM)
+    return {k: v for k, v in array.metadata.get("attributes", {}).items() if k not in hidden}
+
+
+def _decoded(attribute: Any) -> Any:
+    return json.loads(attribute) if isinstance(attribute, str) else attribute or {}
