@@ -91,6 +91,15 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """Look for lost or altered files in a store; exit code 1 where there is any."""
+
+    store: StorePath
+    repair: bool = False
+    """Mark broken runs to be recorded again, drop what killed processes left, write missing manifests."""
+
+
+@dataclass(frozen=True)
 class Compare:
     """Compare strategies, sparsities or compression ratios."""
 
@@ -171,6 +180,7 @@ COMMANDS: dict[str, type] = {
     "record": Record,
     "pack": Pack,
     "show": Show,
+    "verify": Verify,
     "compare": Compare,
     "claims": Claims,
     "power": Power,

@@ -7,6 +7,7 @@ import io
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from burden_analysis.cli.arguments import (
     Report,
     Reproduce,
     Show,
+    Verify,
 )
 from burden_analysis.cli.claims import claims
 from burden_analysis.cli.compare import compare
@@ -31,6 +33,7 @@ from burden_analysis.cli.power import power
 from burden_analysis.cli.record import record, reproduce
 from burden_analysis.cli.report import figure, report
 from burden_analysis.cli.show import show
+from burden_analysis.cli.verify import verify
 from recorders.contract import BurdenError, InputError, unknown_name
 
 
@@ -38,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _dispatch(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell
+            code = _dispatch(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
         sys.exit(code)
     except BurdenError as error:
@@ -50,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("burden: interrupted; rerun the same command to go on\n")
         sys.exit(130)
+
+
+def _tell(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    """Say what a user must know in one line; the rest as Python does."""
+    if category.__module__.startswith("burden_analysis."):
+        sys.stderr.write(f"burden: {' '.join(str(message).split())}\n")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -66,6 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
         Record: record,
         Pack: pack,
         Show: show,
+        Verify: verify,
         Compare: compare,
         Claims: claims,
         Power: power,

@@ -171,6 +171,11 @@ def _state(layout: Layout) -> list[_Column]:
     return columns
 
 
+def commits_metadata(runs: int) -> ArrayV3Metadata:
+    """Describe the array in which runs tell what they committed."""
+    return _column(COMMITS, "run", [""] * runs, _STATE_OF[COMMITS], chunks=(1,)).metadata
+
+
 def _coordinates(layout: Layout) -> list[_Column]:
     """List what never changes."""
     steps, parameters = layout.steps, layout.parameters

@@ -49,7 +49,7 @@ def _check_undamaged(store: Path) -> None:
             continue
         except ValueError as error:
             raise InputError(
-                f"{path} is damaged ({error}): restore it from a copy, or move its recording out of the store"
+                f"{path} is damaged ({error}): restore it from a copy, or run burden verify {store} --repair"
             ) from error
 
 

@@ -69,7 +69,7 @@ def store_findings(store: Path) -> Iterator[Finding]:
     Finding
         The store's own first, then those of one recording after the other.
     """
-    if problem := _group_problem(store):
+    if problem := group_problem(store):
         yield Finding(store / "zarr.json", problem, Harm.ROOT)
     for place in leftovers(store):
         yield Finding(place, "was left behind by a process that was killed", Harm.LEFTOVER)
@@ -84,7 +84,7 @@ def store_findings(store: Path) -> Iterator[Finding]:
 def recording_findings(store: Path, name: str) -> Iterator[Finding]:
     """Verify one recording."""
     folder = store / name
-    if problem := _group_problem(folder):
+    if problem := group_problem(folder):
         yield Finding(folder / "zarr.json", problem, Harm.RECORDING, name)
         return
     manifest: Mapping[str, str | None] | None = read_document(folder)["attributes"].get(MANIFEST)
@@ -110,7 +110,8 @@ def recording_findings(store: Path, name: str) -> Iterator[Finding]:
             yield Finding(folder / path / "c" / str(row), what, Harm.RUNS, name, (row,))
 
 
-def _group_problem(folder: Path) -> str:
+def group_problem(folder: Path) -> str:
+    """Say what is wrong with the metadata of a store or a recording; nothing where they are whole."""
     try:
         document = read_document(folder)
     except FileNotFoundError:

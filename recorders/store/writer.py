@@ -133,6 +133,14 @@ class RecordingWriter:
                     self._array(name)[row, records : committed + RECORDS_PER_CHUNK] = np.nan
         return left
 
+    def restate(self, row: int, commit: Commit) -> None:
+        """Say anew what a run has committed, after something of it was lost."""
+        with disk_errors(self.path):
+            self._commits[row] = commit
+            for dim, (_, mark) in commit.marks().items():
+                self._array(_MARKS[dim])[row] = mark
+            self._put_commit(row)
+
     def _set_marks(self, row: int, commit: Commit, marks: Mapping[str, int]) -> None:
         """Go back to earlier marks: a reader, or a kill, may come between any two writes."""
         wide = self._commit(row)

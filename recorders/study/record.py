@@ -26,6 +26,7 @@ from recorders.store.root import open_root, recording_names
 from recorders.study.assignment import Assignment, Outcome, Place
 from recorders.study.executor import Task, execute, start_executor
 from recorders.study.kept import axes_there, kept_runs
+from recorders.study.mending import mend
 from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
@@ -101,6 +102,8 @@ def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, show
     if plan.model:
         config["model"] = f"{plan.model.__module__}.{plan.model.__qualname__}"
     with exclusive(store):
+        for line in mend(store):
+            shown.note(line)
         open_root(store, create=True)
         recover_all(store)
         kept = kept_runs(store, config, plan.checksum)

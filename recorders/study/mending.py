@@ -1,0 +1,50 @@
+"""Has what is damaged recorded again, when a study goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from recorders.contract import SCHEMA_VERSION, InputError
+from recorders.store.compaction import is_compact
+from recorders.store.disk import disk_errors
+from recorders.store.documents import write_group
+from recorders.store.lock import exclusive
+from recorders.store.repair import repair_recording
+from recorders.store.root import recording_names
+from recorders.store.verification import Finding, Harm, group_problem, recording_findings
+
+
+def mend(store: Path) -> Iterator[str]:
+    """Mend what would be in the way of a rerun: recordings that are not finished, and what is no recording any more.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the study; the caller holds its lock.
+
+    Yields
+    ------
+    str
+        What was done, one line each.
+    """
+    names = recording_names(store)
+    if names and (problem := group_problem(store)):
+        with disk_errors(store):
+            write_group(store, {"burden_schema": SCHEMA_VERSION})
+        yield f"{store / 'zarr.json'} {problem}: written anew"
+    stumps = [place.parent.parent.name for place in store.glob("[!.]*/*/zarr.json")]
+    for name in dict.fromkeys([*names, *stumps]):
+        findings = [finding for finding in _findings(store, name) if finding.harm is not Harm.MANIFEST]
+        if findings:
+            with suppress(InputError), exclusive(store, name):  # else another process writes it, and will see to it
+                yield from repair_recording(store, name, findings)
+
+
+def _findings(store: Path, name: str) -> list[Finding]:
+    """Verify a recording, but for one that is finished: it is in nobody's way, and `burden verify` looks at it."""
+    problem = group_problem(store / name)
+    if problem:
+        return [Finding(store / name / "zarr.json", problem, Harm.RECORDING, name)]
+    return [] if is_compact(store, name) else list(recording_findings(store, name))
