@@ -153,7 +153,7 @@ def _recording_names(files: Files, left_out: list[LeftOut]) -> list[str]:
         own = name[1:].removesuffix(".old") if name.startswith(".") else name
         if content is not None:
             found.add(own)
-        elif any(files.read([f"{name}/{array}/zarr.json" for array in files.folders(name)])):
+        elif name == own and any(files.read([f"{name}/{array}/zarr.json" for array in files.folders(name)])):
             left_out.append(LeftOut(f"recording {own}", Damaged(f"{name}/zarr.json", "is missing")))
     return sorted(found)
 

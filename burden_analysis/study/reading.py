@@ -51,20 +51,21 @@ def read_recording(
         Something is lost or altered without which nothing of it can be read.
     """
     what = f"recording {name!r} of {where}"
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         key, content = _found(files, name, where)
         opened = Opened(files, key, content, name, where)
+        damage: Damaged | None = None
+        reading: _Reading | None = None
         try:
-            attributes = group_attributes(content, f"{key}/zarr.json")
-            check_schema(attributes, what)
-            recording = _Reading(files, key, json.loads(content), wanted, opened if lazy else None).recording()
-        except Vanished:
-            raise
-        except Damaged as damage:
-            if opened.unchanged() and attempt:  # a writer may have come between two reads
+            check_schema(group_attributes(content, f"{key}/zarr.json"), what)
+            reading = _Reading(files, key, json.loads(content), wanted, opened if lazy else None)
+            recording = reading.recording()
+        except Damaged as found:
+            damage = found
+        whole = damage is None and not recording.left_out
+        if opened.unchanged() and (whole or reading is None or not reading.went_on()):
+            if damage is not None:
                 raise damage
-            continue
-        if opened.unchanged() and (attempt or not recording.left_out):
             return recording
         time.sleep(_PAUSE)
     raise InputError(f"{what} is being rewritten: try again")
@@ -94,6 +95,7 @@ class _Reading:
         self._consolidated = (metadata.get("consolidated_metadata") or {}).get("metadata") or {}
         self._listed = str(self._attributes.get("coordinates", "")).split()
         self._left_out: list[LeftOut] = []
+        self._texts: list[str] = []  # what runs said that they had committed
         self._broken: dict[int, Damaged] = {}  # runs whose state cannot be read, by row
 
     def recording(self) -> Recording:
@@ -215,24 +217,24 @@ class _Reading:
 
     def _committed(self, state: Mapping[str, StoredArray]) -> tuple[dict[str, Array], dict[int, Commit]]:
         """Read the commit marks, and what runs wrote down before they set them."""
-        told = state.get(COMMITS)
-        texts: list[str] = []
-        for _ in range(_ATTEMPTS):
-            marks = {dim: self._by_run(state[name]) for dim, name in _MARKS.items() if name in state}
-            if told is None:
-                self._check_marks(marks)
-                return marks, {}
-            before, texts = texts, self._by_run(told).tolist()
-            commits = {row: commit for row, text in enumerate(texts) if (commit := Commit.parsed(text or "{}"))}
-            wrong = self._wrong_marks(marks, commits, len(texts))
-            if not wrong or texts == before:  # else a writer may have come between marks and texts
-                break
+        marks = {dim: self._by_run(state[name]) for dim, name in _MARKS.items() if name in state}
+        if COMMITS not in state:
+            self._check_marks(marks)
+            return marks, {}
+        self._texts = self._by_run(state[COMMITS]).tolist()
+        commits = {row: commit for row, text in enumerate(self._texts) if (commit := Commit.parsed(text or "{}"))}
+        wrong = self._wrong_marks(marks, commits, len(self._texts))
         for row, damage in wrong.items():
             self._broken.setdefault(row, damage)
         for row in self._broken:
             for mark in marks.values():
                 mark[row] = 0
         return marks, commits
+
+    def went_on(self) -> bool:
+        """Whether a run has committed since its commits were read: then nothing that was met need be damage."""
+        told = self._array(COMMITS) if self._texts else None
+        return told is not None and self._by_run(told).tolist() != self._texts
 
     def _wrong_marks(self, marks: Mapping[str, Array], commits: Mapping[int, Commit], runs: int) -> dict[int, Damaged]:
         wrong = {}

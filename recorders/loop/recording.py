@@ -30,10 +30,8 @@ from recorders.store.packed import packed_with
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
-from recorders.store.root import (
-    open_root,
-    recording_names,
-)
+from recorders.store.root import open_root, recording_names
+from recorders.store.verification import Harm, recording_findings
 from recorders.store.writer import RecordingWriter
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
@@ -231,6 +229,8 @@ class LoopRecording:
         recover(self.store, self._base)
         names = recording_names(self.store)
         parts = [name for name in [self._base, *continuations(self._base, names)] if name in names]
+        if exist != "overwrite":
+            self._check_undamaged(parts)
         if parts and exist == "error" and not self._is_empty(parts):
             raise InputError(
                 f"{self.store} already holds run {self._base!r}: pass exist='overwrite' or exist='resume', "
@@ -250,6 +250,15 @@ class LoopRecording:
         if steps_done and not parts:
             raise InputError(f"{self.store} holds no run {self._base!r} to resume: leave exist and steps_done out")
         self._begin(self._rewound(steps_done) if parts else None)
+
+    def _check_undamaged(self, parts: Sequence[str]) -> None:
+        for part in parts:
+            for finding in recording_findings(self.store, part):
+                if finding.harm in (Harm.RECORDING, Harm.RUNS):
+                    raise InputError(
+                        f"{finding.place} {finding.what}, so run {self._base!r} of {self.store} cannot go on: restore "
+                        "the file from a copy, or pass exist='overwrite'"
+                    )
 
     def _is_empty(self, parts: Sequence[str]) -> bool:
         """Whether an earlier try ended without a record: nothing is lost with it."""

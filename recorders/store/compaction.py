@@ -76,7 +76,7 @@ def compact(store: Path, name: str) -> None:
         with root_lock(store):  # whoever looks at all recordings must not come between the renames
             final.rename(old)
             temporary.rename(final)
-        shutil.rmtree(old)
+            shutil.rmtree(old)  # else whoever consolidates the store's metadata meets it
 
 
 def check_whole(store: Path, name: str) -> None:

@@ -172,8 +172,8 @@ def packed_with(store: Path, run: str) -> str | None:
     for name in recording_names(store):
         try:
             content = (store / name / "zarr.json").read_text(encoding="utf-8")
-        except FileNotFoundError:  # another process is replacing it, and nobody replaces a packed one
+            if f'"{PACKED}"' in content and run in json.loads(content)["attributes"].get(PACKED, ()):
+                return name
+        except (OSError, ValueError):  # damaged, or another process is replacing it, and nobody replaces a packed one
             continue
-        if f'"{PACKED}"' in content and run in json.loads(content)["attributes"].get(PACKED, ()):
-            return name
     return None

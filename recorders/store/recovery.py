@@ -46,7 +46,7 @@ def remove(store: Path, name: str) -> None:
         with root_lock(store):
             drop_consolidated(store)
             (store / name).rename(hidden)
-        shutil.rmtree(hidden)
+            shutil.rmtree(hidden)  # else whoever consolidates the store's metadata meets it
 
 
 def clear_rows(recording: Path, rows: slice) -> None:

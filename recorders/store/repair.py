@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from recorders.contract import (
     TEXTS,
     Commit,
     Status,
+    is_altered,
     row_checksums,
     text_checksum,
 )
 from recorders.store.compaction import is_compact, seal_recording
 from recorders.store.disk import disk_errors
-from recorders.store.documents import attributes_of, read_document, write_group
+from recorders.store.documents import attributes_of, read_document, write_document, write_group
 from recorders.store.lock import exclusive, root_lock
 from recorders.store.files import drop
 from recorders.store.manifest import mask_checksums
@@ -70,7 +72,10 @@ def repair_store(store: Path) -> Iterator[str]:
 
 def repair_recording(store: Path, name: str, findings: Iterable[Finding]) -> Iterator[str]:
     """Repair one recording, whose lock the caller holds."""
-    harms = {harm: [finding for finding in findings if finding.harm is harm] for harm in Harm}
+    restored = [finding for finding in findings if finding.harm is Harm.RECORDING and _restored(store / name, finding)]
+    yield from (f"{finding.place}: written anew" for finding in restored)
+    left = [finding for finding in findings if finding not in restored]
+    harms = {harm: [finding for finding in left if finding.harm is harm] for harm in Harm}
     if broken := harms[Harm.RECORDING]:
         place = _moved_aside(store, name)
         yield f"{broken[0].place}: {broken[0].what}; what there is of recording {name!r} was moved to {place}"
@@ -88,10 +93,27 @@ def repair_recording(store: Path, name: str, findings: Iterable[Finding]) -> Ite
         yield f"{store / name}: manifest written"
 
 
+def _restored(folder: Path, finding: Finding) -> bool:
+    """Write the metadata of an array anew from the consolidated ones of its recording."""
+    try:
+        known = (read_document(folder).get("consolidated_metadata") or {}).get("metadata") or {}
+    except (OSError, ValueError):
+        return False
+    path = str(finding.place.parent.relative_to(folder))
+    if finding.place.name != "zarr.json" or path not in known or is_altered(known[path], path):
+        return False
+    drop(finding.place)
+    finding.place.parent.mkdir(parents=True, exist_ok=True)
+    write_document(finding.place.parent, known[path])
+    return True
+
+
 def _moved_aside(store: Path, name: str) -> Path:
-    """Hide a recording that cannot be opened; nothing is deleted."""
-    place = next(p for k in range(1, 10_000) if not (p := store / f".{name}.damaged-{k}").exists())
+    """Take a recording that cannot be opened out of its store; nothing is deleted."""
+    aside = store.with_name(f"{store.name}.damaged")
+    place = next(p for k in itertools.count(1) if not (p := aside / f"{name}-{k}").exists())
     with root_lock(store):
+        aside.mkdir(exist_ok=True)
         if (store / "zarr.json").exists():
             drop_consolidated(store)
         (store / name).rename(place)

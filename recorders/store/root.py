@@ -6,9 +6,9 @@ preallocated with NaN and never resized: resizing under a reader or a kill leave
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -36,21 +36,7 @@ def open_root(store: Path, *, create: bool) -> zarr.Group:
         raise InputError(
             f"{store} has schema {schema}, this version reads up to {SCHEMA_VERSION}: upgrade burden-analysis"
         )
-    _check_undamaged(store)
     return root
-
-
-def _check_undamaged(store: Path) -> None:
-    for name in recording_names(store):
-        path = store / name / "zarr.json"
-        try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:  # another process is replacing it
-            continue
-        except ValueError as error:
-            raise InputError(
-                f"{path} is damaged ({error}): restore it from a copy, or run burden verify {store} --repair"
-            ) from error
 
 
 def _create_root(store: Path) -> None:
@@ -98,15 +84,22 @@ def recording_with_another(store: Path, name: str, combine: str, *, but: str) ->
     """Find a recording, but one, where a name is no indicator combined in this way (``""``: no indicator at all)."""
     for path in store.glob(f"[!.]*/{name}/zarr.json"):
         other = path.parent.parent.name
-        attributes = json.loads(path.read_text(encoding="utf-8")).get("attributes", {})
+        attributes = _attributes(path.parent)
         if other != but and (name in _coordinates(store / other) or attributes.get("combine", "") != combine):
             return other
     return None
 
 
 def _coordinates(recording: Path) -> list[str]:
-    attributes = zarr.open_group(recording, mode="r", use_consolidated=False).attrs
-    return str(attributes.get("coordinates", "")).split()
+    return str(_attributes(recording).get("coordinates", "")).split()
+
+
+def _attributes(folder: Path) -> dict[str, Any]:
+    """Attributes of a group or array; none where it is damaged, or another process is replacing it."""
+    try:
+        return attributes_of(folder)
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def drop_consolidated(store: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -13,12 +13,15 @@ import numpy.typing as npt
 import zarr
 
 from recorders.contract import (
+    ABSENT,
     COMMITS,
+    MANIFEST,
     TEXTS,
     Commit,
     InputError,
     RunError,
     Status,
+    listed_checksum,
     plain_nans,
     row_checksums,
     text_checksum,
@@ -170,9 +173,12 @@ class RecordingWriter:
         group = self._group[MASKS]
         assert isinstance(group, zarr.Group)
         arrays = {f"{MASKS}/{name}": array for name, array in group.arrays()}
-        if self._tells and (found := mask_checksums(self.path, row, arrays)) != (said := self._commit(row).masks):
-            lost = next(path for path in arrays if found.get(path) != said.get(path))
-            raise RunError(f"{self.path / lost} is not the mask that run ended with: burden verify {self.path.parent}")
+        if (said := self._masks_told(row, arrays)) is not None:
+            found = mask_checksums(self.path, row, arrays)
+            if lost := next((path for path in arrays if found.get(path) != said.get(path)), None):
+                raise RunError(
+                    f"{self.path / lost} is not the mask that the run ended with: burden verify {self.path.parent} --repair"
+                )
         return {
             str(array.attrs.get("parameter", path.removeprefix(f"{MASKS}/"))): np.asarray(array[row], dtype=bool)
             for path, array in arrays.items()
@@ -245,6 +251,16 @@ class RecordingWriter:
             and self._group.attrs.get("sample_every", 1) == layout.sample_every
             and measured == {variable.name for variable in layout.variables if variable.combine}
         )
+
+    def _masks_told(self, row: int, arrays: Iterable[str]) -> dict[str, str] | None:
+        """Checksums of a run's final masks; None where nothing is told of them."""
+        if self._tells:
+            return self._commit(row).masks
+        manifest = self._group.attrs.get(MANIFEST)
+        if not isinstance(manifest, dict):
+            return None
+        told = {path: listed_checksum(str(manifest.get(path) or ""), row) for path in arrays}
+        return {path: said for path, said in told.items() if said != ABSENT}
 
     @property
     def _tells(self) -> bool:

@@ -159,13 +159,6 @@ def test_foreign_newer_and_existing_stores_are_refused(tmp_path: Path) -> None:
         create(store)
 
 
-def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
-    store = create(tmp_path / "s.zarr")
-    (store / "fig2" / "zarr.json").write_text('{"zarr_form')
-    with pytest.raises(InputError, match=r"fig2/zarr\.json is damaged .*: restore it from a copy, or move"):
-        open_root(store, create=True)
-
-
 def test_only_one_process_writes(tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "s.zarr"),
