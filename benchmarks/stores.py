@@ -20,11 +20,12 @@ from interleaved import machine, ratios, timings
 
 from burden_analysis import open_study
 from recorders.contract import Status
-from recorders.store.compaction import compact, consolidate
+from recorders.store.documents import attributes_of
 from recorders.store.layout import Layout, record_steps
 from recorders.store.recording import create_recording
 from recorders.store.writer import RecordingWriter
 from recorders.study.packing import pack_stores
+from recorders.upkeep.compaction import compact, consolidate, seal_recording
 
 TWELVE = [
     *(f"{name}{mean}" for name in ("gradient_norm", "dense_gradient_norm", "weight_norm") for mean in ("", "_mean")),
@@ -60,6 +61,7 @@ def repeat(store: Path, recordings: int) -> None:
         shutil.copytree(store / NAME, store / name)
         group = zarr.open_group(store / name, mode="r+", use_consolidated=False)
         group["run_id"][:], group["seed"][:] = np.array([name], object), seed
+        seal_recording(store / name, attributes_of(store / name))
 
 
 def one(folder: Path) -> None:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _tell
+            warnings.showwarning = _tell  # type: ignore[assignment]
             code = _dispatch(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
         sys.exit(code)

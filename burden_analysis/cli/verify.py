@@ -11,8 +11,8 @@ from recorders.contract import InputError
 
 def verify(asked: Verify, _: str) -> int:
     """Print a line for every finding; with --repair what was done. 1 where something is left to do."""
-    from recorders.store.repair import repair_store
-    from recorders.store.verification import store_findings
+    from recorders.upkeep.repair import repair_store
+    from recorders.upkeep.verification import store_findings
 
     store = asked.store
     if not store.is_dir():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burden_analysis.study.damage import Damaged
+from burden_analysis.study.damage import DamagedError
 from recorders.contract import InputError
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class Committed:
         """Shape of what is stored together."""
         return self.stored.chunks
 
-    def values(self) -> tuple[Array, dict[int, Damaged]]:
+    def values(self) -> tuple[Array, dict[int, DamagedError]]:
         """Read all of it: values, NaN for the runs of which something is damaged, and what that is by row."""
         window = [slice(0, n) for n in self.shape]
         try:
             return self._checked(window), {}
-        except Damaged as damage:
+        except DamagedError as damage:
             if self.written is None:
                 raise
             first = damage
@@ -73,7 +73,7 @@ class Committed:
         for row in range(self.shape[0]):
             try:
                 rows.append(self._checked([slice(row, row + 1), *window[1:]]))
-            except Damaged as damage:
+            except DamagedError as damage:
                 damaged[row] = damage
                 rows.append(np.full((1, *self.shape[1:]), np.nan, self.dtype))
         return np.concatenate(rows), damaged or {0: first}
@@ -83,10 +83,8 @@ class Committed:
         assert self.opened is not None
         try:
             values = self._checked(window)
-        except Damaged as error:
-            raise InputError(
-                f"{self.opened.where}/{error}: restore it from a copy, or open other variables"
-            ) from error
+        except DamagedError as error:
+            raise InputError(f"{self.opened.where}/{error}: restore it from a copy, or open other variables") from error
         finally:
             self.opened.check()
         return values
@@ -116,4 +114,4 @@ class Committed:
         for position in commit.differing(self.name, values[: max(0, count - first)], self.chunks[1], first):
             at = row // self.chunks[0]
             place = "/".join([self.stored.key, "c", str(at), str(position)])
-            raise Damaged(place, "is not what was committed")
+            raise DamagedError(place, "is not what was committed")

@@ -15,7 +15,7 @@ class DamageWarning(UserWarning):
     """Something of a store is lost or altered and was left out."""
 
 
-class Damaged(RuntimeError):
+class DamagedError(RuntimeError):
     """A file of a store is lost or altered.
 
     Parameters
@@ -39,12 +39,12 @@ class LeftOut:
     ----------
     part : str
         What was left out.
-    damage : Damaged
+    damage : DamagedError
         Why.
     """
 
     part: str
-    damage: Damaged
+    damage: DamagedError
 
     def told(self, where: str) -> str:
         """Say it, with the whole path of the file."""

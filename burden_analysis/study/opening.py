@@ -14,12 +14,12 @@ import xarray as xr
 
 from burden_analysis.arrangement.levels import with_levels
 from burden_analysis.study.asked import check_variables, chosen
-from burden_analysis.study.damage import Damaged, DamageWarning, LeftOut
+from burden_analysis.study.damage import DamagedError, DamageWarning, LeftOut
 from burden_analysis.study.files import Archive, Folder, Remote
 from burden_analysis.study.joining import stitch, union
 from burden_analysis.study.lazy import check_chunks, lazy_array
 from burden_analysis.study.reading import read_recording
-from burden_analysis.study.recording import Field, Recording, Vanished, check_schema, group_attributes
+from burden_analysis.study.recording import Field, Recording, VanishedError, check_schema, group_document
 from recorders.contract import SCHEMA_VERSION, InputError
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def open_study(
         try:
             parts[name] = read_recording(files, name, where, wanted=wanted, lazy=chunks is not None)
             left_out += [LeftOut(f"{name}/{part.part}", part.damage) for part in parts[name].left_out]
-        except Vanished:
+        except VanishedError:
             if recordings is not None:
                 raise
-        except Damaged as damage:
+        except DamagedError as damage:
             left_out.append(LeftOut(f"recording {name}", damage))
     if not parts:
         raise _nothing(where, left_out)
@@ -127,9 +127,9 @@ def _check_root(files: Files, where: str) -> list[LeftOut]:
         raise InputError(f"{where} cannot be opened as a study store: {error}") from error
     try:
         if content is None:
-            raise Damaged("zarr.json", "is missing")
-        check_schema(group_attributes(content, "zarr.json"), where)
-    except Damaged as damage:
+            raise DamagedError("zarr.json", "is missing")
+        check_schema(group_document(content, "zarr.json")["attributes"], where)
+    except DamagedError as damage:
         if not any(_is_ours(files, name) for name in files.folders("")):
             raise InputError(f"{where} is not a zarr v3 group: give the path of a study store") from damage
         return [LeftOut("what the store says of itself", damage)]
@@ -140,8 +140,10 @@ def _is_ours(files: Files, name: str) -> bool:
     place = f"{name}/zarr.json"
     content = next(iter(files.read([place])))
     try:
-        return content is not None and isinstance(group_attributes(content, place).get("burden_schema"), int)
-    except Damaged:
+        return content is not None and isinstance(
+            group_document(content, place)["attributes"].get("burden_schema"), int
+        )
+    except DamagedError:
         return False
 
 
@@ -154,7 +156,7 @@ def _recording_names(files: Files, left_out: list[LeftOut]) -> list[str]:
         if content is not None:
             found.add(own)
         elif name == own and any(files.read([f"{name}/{array}/zarr.json" for array in files.folders(name)])):
-            left_out.append(LeftOut(f"recording {own}", Damaged(f"{name}/zarr.json", "is missing")))
+            left_out.append(LeftOut(f"recording {own}", DamagedError(f"{name}/zarr.json", "is missing")))
     return sorted(found)
 
 

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burden_analysis.study.committed import Committed
-from burden_analysis.study.damage import Damaged, LeftOut, of_runs
-from burden_analysis.study.recording import Field, Opened, Recording, Vanished, check_schema, decoded_json, group_attributes
+from burden_analysis.study.damage import DamagedError, LeftOut, of_runs
+from burden_analysis.study.recording import (
+    Field,
+    Opened,
+    Recording,
+    VanishedError,
+    check_schema,
+    decoded_json,
+    group_document,
+)
 from burden_analysis.study.stored_array import StoredArray, check_described
 from recorders.contract import (
     CHECKSUM,
@@ -18,11 +26,12 @@ from recorders.contract import (
     MANIFEST,
     TEXTS,
     Commit,
+    InputError,
     Status,
     flat_config,
     is_altered,
+    is_whole_file,
     text_checksum,
-    InputError,
 )
 
 if TYPE_CHECKING:
@@ -45,22 +54,24 @@ def read_recording(
 
     Raises
     ------
-    Vanished
+    VanishedError
         It is there no more.
-    Damaged
+    DamagedError
         Something is lost or altered without which nothing of it can be read.
     """
     what = f"recording {name!r} of {where}"
     for _ in range(_ATTEMPTS):
         key, content = _found(files, name, where)
         opened = Opened(files, key, content, name, where)
-        damage: Damaged | None = None
+        damage: DamagedError | None = None
         reading: _Reading | None = None
         try:
-            check_schema(group_attributes(content, f"{key}/zarr.json"), what)
-            reading = _Reading(files, key, json.loads(content), wanted, opened if lazy else None)
+            document = group_document(content, f"{key}/zarr.json")
+            check_schema(document["attributes"], what)
+            trusted = is_whole_file(content)
+            reading = _Reading(files, key, document, wanted, opened if lazy else None, trusted=trusted)
             recording = reading.recording()
-        except Damaged as found:
+        except DamagedError as found:
             damage = found
         whole = damage is None and not recording.left_out
         if opened.unchanged() and (whole or reading is None or not reading.went_on()):
@@ -75,7 +86,7 @@ def _found(files: Files, name: str, where: str) -> tuple[str, bytes]:
     for key in (name, f".{name}.old", name):  # the third look catches a swap that ended between the first two
         if (content := next(iter(files.read([f"{key}/zarr.json"])))) is not None:
             return key, content
-    raise Vanished(f"{where} has no recording {name!r} any more: it was removed while being opened")
+    raise VanishedError(f"{where} has no recording {name!r} any more: it was removed while being opened")
 
 
 class _Reading:
@@ -88,15 +99,19 @@ class _Reading:
         metadata: Mapping[str, Any],
         wanted: Collection[str] | None,
         opened: Opened | None,
+        *,
+        trusted: bool,
     ) -> None:
         self._files, self._key, self._wanted, self._opened = files, key, wanted, opened
+        self._trusted = trusted  # its consolidated metadata are what was written
         self._attributes = metadata["attributes"]
         self._manifest: Mapping[str, str | None] = self._attributes.get(MANIFEST) or {}
         self._consolidated = (metadata.get("consolidated_metadata") or {}).get("metadata") or {}
         self._listed = str(self._attributes.get("coordinates", "")).split()
         self._left_out: list[LeftOut] = []
+        self._known: dict[str, StoredArray | None] = {}
         self._texts: list[str] = []  # what runs said that they had committed
-        self._broken: dict[int, Damaged] = {}  # runs whose state cannot be read, by row
+        self._broken: dict[int, DamagedError] = {}  # runs whose state cannot be read, by row
 
     def recording(self) -> Recording:
         """Read it."""
@@ -138,8 +153,12 @@ class _Reading:
 
     def _array(self, name: str) -> StoredArray | None:
         """Describe one array; None where there is none, or it is a group."""
+        if name in self._known:
+            return self._known[name]
         if name in self._consolidated:
             return self._described(name, self._consolidated[name])
+        if self._consolidated:
+            return None
         place = f"{self._key}/{name}/zarr.json"
         content = next(iter(self._files.read([place])))
         return None if content is None else self._described(name, decoded_json(content, place))
@@ -147,34 +166,40 @@ class _Reading:
     def _described(self, name: str, document: Any) -> StoredArray | None:
         place = f"{self._key}/{name}/zarr.json"
         if not isinstance(document, dict) or "node_type" not in document:
-            raise Damaged(place, "has no node_type")
-        if is_altered(document, name):
-            raise Damaged(place, "is not what was written")
+            raise DamagedError(place, "has no node_type")
+        if not (self._trusted and name in self._consolidated) and is_altered(document, name):
+            raise DamagedError(place, "is not what was written")
         if document["node_type"] != "array":
             return None
         check_described(document, place)
         dims = tuple(str(d) for d in document.get("dimension_names") or ())
         shape = tuple(document["shape"])
-        return StoredArray(self._files, f"{self._key}/{name}", document, dims, shape, self._manifest.get(name))
+        found = StoredArray(self._files, f"{self._key}/{name}", document, dims, shape, self._manifest.get(name))
+        self._known[name] = found
+        return found
 
     def _arrays(self) -> dict[str, StoredArray]:
         """Describe all arrays but the masks, and notice what is gone; series can be done without."""
         names = [name for name in self._consolidated if "/" not in name] or sorted(self._files.folders(self._key))
         names = list(dict.fromkeys([*names, *(name for name in self._manifest if "/" not in name)]))
         places = [f"{self._key}/{name}/zarr.json" for name in names]
-        contents = [None] * len(names) if self._consolidated else list(self._files.read(places))
+        unread = [] if self._consolidated else [n for n in names if n not in self._known]
+        contents = dict(zip(unread, self._files.read(f"{self._key}/{name}/zarr.json" for name in unread), strict=True))
         found = {}
-        for name, place, content in zip(names, places, contents, strict=True):
+        for name, place in zip(names, places, strict=True):
+            content = contents.get(name)
             try:
-                if name in self._consolidated:
+                if name in self._known:
+                    array = self._known[name]
+                elif name in self._consolidated:
                     array = self._described(name, self._consolidated[name])
                 elif content is not None:
                     array = self._described(name, decoded_json(content, place))
                 elif name in self._manifest:
-                    raise Damaged(place, "is missing")
+                    raise DamagedError(place, "is missing")
                 else:
                     continue
-            except Damaged as damage:
+            except DamagedError as damage:
                 if name in _ESSENTIAL or name in self._listed:
                     raise
                 self._left_out.append(LeftOut(name, damage))
@@ -187,7 +212,7 @@ class _Reading:
         """Read a series; None where it is damaged for every run."""
         try:
             values, damaged = source.values()
-        except Damaged as damage:
+        except DamagedError as damage:
             self._left_out.append(LeftOut(source.name, damage))
             return None
         if damaged:
@@ -200,7 +225,7 @@ class _Reading:
         name = array.key.rpartition("/")[2]
         try:
             return array.read()
-        except Damaged as damage:
+        except DamagedError as damage:
             if array.chunks[0] != 1 and name not in TEXTS:
                 raise
             if array.chunks[0] != 1:
@@ -210,7 +235,7 @@ class _Reading:
         for row in range(array.shape[0]):
             try:
                 rows.append(array.read([slice(row, row + 1), *(slice(None) for _ in array.shape[1:])]))
-            except Damaged as damage:
+            except DamagedError as damage:
                 self._broken.setdefault(row, damage)
                 rows.append(np.full((1, *array.shape[1:]), "" if array.is_text else 0))
         return np.concatenate(rows)
@@ -236,23 +261,25 @@ class _Reading:
         told = self._array(COMMITS) if self._texts else None
         return told is not None and self._by_run(told).tolist() != self._texts
 
-    def _wrong_marks(self, marks: Mapping[str, Array], commits: Mapping[int, Commit], runs: int) -> dict[int, Damaged]:
+    def _wrong_marks(
+        self, marks: Mapping[str, Array], commits: Mapping[int, Commit], runs: int
+    ) -> dict[int, DamagedError]:
         wrong = {}
         for row in range(runs):
             if row not in commits:
-                wrong[row] = Damaged(f"{self._key}/{COMMITS}/c/{row}", "cannot be read")
+                wrong[row] = DamagedError(f"{self._key}/{COMMITS}/c/{row}", "cannot be read")
                 continue
             for dim, (least, most) in commits[row].marks().items():
                 if dim in marks and not least <= marks[dim][row] <= most:
                     place = f"{self._key}/{_MARKS[dim]}/c/{row}"
-                    wrong[row] = Damaged(place, f"is {marks[dim][row]}, committed were {most}")
+                    wrong[row] = DamagedError(place, f"is {marks[dim][row]}, committed were {most}")
         return wrong
 
     def _check_marks(self, marks: Mapping[str, Array]) -> None:
         """Refuse marks that no writer makes, where nothing else is told."""
         for dim, mark in marks.items():
             if mark.min(initial=0) < 0:
-                raise Damaged(f"{self._key}/{_MARKS[dim]}", f"says {mark.min()}")
+                raise DamagedError(f"{self._key}/{_MARKS[dim]}", f"says {mark.min()}")
 
     def _check_ends(self, fields: Mapping[str, Field], commits: Mapping[int, Commit]) -> None:
         """Compare the state of runs with what they wrote down when they ended."""
@@ -262,14 +289,16 @@ class _Reading:
         for row, status in enumerate(statuses.tolist()):
             place = f"{self._key}/status/c/{row}"
             if status not in list(Status):
-                self._broken.setdefault(row, Damaged(place, f"is {status!r}"))
+                self._broken.setdefault(row, DamagedError(place, f"is {status!r}"))
             elif Status(status).finished and row in commits:
                 if status != commits[row].ended:
-                    self._broken.setdefault(row, Damaged(place, f"is {status}, committed was {commits[row].ended!r}"))
+                    self._broken.setdefault(
+                        row, DamagedError(place, f"is {status}, committed was {commits[row].ended!r}")
+                    )
                 elif text_checksum({name: values[row] for name, values in texts.items()}) != commits[row].texts:  # type: ignore[index]
                     place = f"{self._key}/status_reason/c/{row}"
                     what = f"or another text of the run ({', '.join(texts)}) is not what was written"
-                    self._broken.setdefault(row, Damaged(place, what))
+                    self._broken.setdefault(row, DamagedError(place, what))
 
     def _tell_broken(self, fields: dict[str, Field]) -> None:
         """Have the runs whose state is damaged failed, whatever is left of it says."""

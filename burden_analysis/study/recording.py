@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from burden_analysis.study.damage import Damaged
-from recorders.contract import SCHEMA_VERSION, InputError, is_altered
+from burden_analysis.study.damage import DamagedError
+from recorders.contract import SCHEMA_VERSION, InputError, is_altered, is_whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -86,7 +86,7 @@ class Recording:
         return data
 
 
-class Vanished(InputError):
+class VanishedError(InputError):
     """A recording was removed while it was opened."""
 
 
@@ -128,15 +128,16 @@ def decoded_json(content: bytes, place: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Damaged(place, f"cannot be read ({error})") from error
+        raise DamagedError(place, f"cannot be read ({error})") from error
 
 
-def group_attributes(content: bytes, place: str) -> Mapping[str, Any]:
-    """Attributes of a group of ours, whose metadata are what was written."""
+def group_document(content: bytes, place: str) -> dict[str, Any]:
+    """Read the metadata of a group of ours, which are what was written."""
     document = decoded_json(content, place)
     if not isinstance(document, dict) or document.get("node_type") != "group":
-        raise Damaged(place, "is not the metadata of a group")
-    attributes = document.get("attributes", {})
-    if not isinstance(attributes, dict) or is_altered(document, ""):
-        raise Damaged(place, "is not what was written")
-    return attributes
+        raise DamagedError(place, "is not the metadata of a group")
+    if not isinstance(document.setdefault("attributes", {}), dict):
+        raise DamagedError(place, "has no attributes")
+    if not is_whole_file(content) and is_altered(document, ""):
+        raise DamagedError(place, "is not what was written")
+    return document

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs.vlen import VLenUTF8
 
-from burden_analysis.study.damage import Damaged
+from burden_analysis.study.damage import DamagedError
 from burden_analysis.study.unpacking import check_size, unpacked
 from recorders.contract import ABSENT, chunk_checksums, listed_checksum
 
@@ -41,7 +41,7 @@ _MOST_CHUNKS = 10**7
 def check_described(document: Mapping[str, Any], place: str) -> None:
     """Refuse metadata of an array that lack something or contradict themselves."""
     if lacking := [name for name in _DESCRIBED if name not in document]:
-        raise Damaged(place, f"lacks {', '.join(lacking)}")
+        raise DamagedError(place, f"lacks {', '.join(lacking)}")
     shape, dims = document["shape"], document.get("dimension_names") or ()
     try:
         lengths = document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -49,9 +49,9 @@ def check_described(document: Mapping[str, Any], place: str) -> None:
         right = all(type(n) is int and n >= 0 for n in shape) and all(type(m) is int and m > 0 for m in lengths)
         names = [codec["name"] for codec in document["codecs"]]
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise Damaged(place, f"describes no array ({error})") from error
+        raise DamagedError(place, f"describes no array ({error})") from error
     if not right or not names or len(dims) not in (0, len(shape)) or prod(counts) > _MOST_CHUNKS:
-        raise Damaged(place, f"describes no array (shape {shape}, chunks {lengths}, dimensions {dims})")
+        raise DamagedError(place, f"describes no array (shape {shape}, chunks {lengths}, dimensions {dims})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class StoredArray:
 
     Raises
     ------
-    Damaged
+    DamagedError
         On reading: a chunk is lost or altered, or larger than the metadata say.
     """
 
@@ -113,7 +113,7 @@ class StoredArray:
         """Read a window of it, in memory of its own; all of it by default."""
         whole = [slice(n) for n in self.shape]
         bounds = [s.indices(n)[:2] for s, n in zip(window or whole, self.shape, strict=True)]
-        check_size([stop - start for start, stop in bounds], self.dtype.itemsize, self.key)
+        check_size(prod(stop - start for start, stop in bounds) * self.dtype.itemsize, self.key)
         if self._is_ours:
             values = self._decoded(bounds)
         else:
@@ -126,7 +126,7 @@ class StoredArray:
         try:
             return np.asarray(self._zarr_array()[tuple(slice(*b) for b in bounds)])
         except (ValueError, RuntimeError) as error:
-            raise Damaged(self.key, f"cannot be read ({error})") from error
+            raise DamagedError(self.key, f"cannot be read ({error})") from error
 
     @property
     def _is_ours(self) -> bool:
@@ -164,14 +164,15 @@ class StoredArray:
 
     def _contents(self, places: Sequence[tuple[int, ...]]) -> Iterator[bytes | None]:
         """Read chunks, each compared with the manifest where there is one."""
-        contents = self.files.read([self._file(place) for place in places])
+        keys = [self._file(place) for place in places]
+        contents = self.files.read(keys)
         if self.listed is None:
             yield from contents
             return
-        for place, content in zip(places, contents, strict=True):
-            said = listed_checksum(self.listed, self._position(place))
-            if said != (found := chunk_checksums([content])):
-                raise Damaged(self._file(place), "is missing" if found == ABSENT else "is not what was written")
+        for key, place, content in zip(keys, places, contents, strict=True):
+            found = chunk_checksums((content,))
+            if listed_checksum(self.listed, self._position(place)) != found:
+                raise DamagedError(key, "is missing" if found == ABSENT else "is not what was written")
             yield content
 
     def _file(self, place: Sequence[int]) -> str:
@@ -204,7 +205,7 @@ class StoredArray:
             values = VLenUTF8().decode(raw) if self.is_text else np.frombuffer(bytearray(raw), self.dtype)
             return np.asarray(values.reshape(self.chunks))
         except (ValueError, RuntimeError, TypeError) as error:
-            raise Damaged(self._file(place), f"cannot be read ({error})") from error
+            raise DamagedError(self._file(place), f"cannot be read ({error})") from error
 
     def _zarr_array(self) -> Any:
         import zarr

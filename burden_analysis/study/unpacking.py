@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from math import prod
-from typing import TYPE_CHECKING
+from functools import cache
 
 from numcodecs.zstd import Zstd
 
 from recorders.contract import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD = Zstd()
 _LONGEST_TEXT = 2**26  # bytes of a chunk of texts
 
 
-def check_size(shape: Sequence[int], itemsize: int, what: str) -> None:
-    """Refuse to read more at once than this machine has memory for."""
-    size, most = prod(shape) * itemsize, _memory()
-    if size > most:
+def check_size(size: int, what: str) -> None:
+    """Refuse to read more bytes at once than this machine has memory."""
+    if size > (most := _memory()):
         raise InputError(
             f"{what} takes {size / 1e9:.3g} GB, this machine has {most / 1e9:.3g}: open other variables, or pass "
             "chunks={} to open_study"
@@ -47,7 +43,7 @@ def unpacked(content: bytes, size: int | None) -> bytes:
         raise ValueError("it is not packed with zstd")
     if says > _LONGEST_TEXT if size is None else says != size:
         raise ValueError(f"it holds {says} bytes, not {'at most 64 MiB' if size is None else size}")
-    found: bytes = Zstd().decode(content)
+    found: bytes = _ZSTD.decode(content)
     return found
 
 
@@ -64,6 +60,7 @@ def _frame_size(content: bytes) -> int | None:
     return int.from_bytes(content[start : start + length], "little") + (256 if length == 2 else 0)
 
 
+@cache
 def _memory() -> int:
     """Memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**40

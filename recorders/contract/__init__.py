@@ -12,10 +12,12 @@ from recorders.contract.checksums import (
     Commit,
     chunk_checksums,
     is_altered,
+    is_whole_file,
     listed_checksum,
     plain_nans,
     row_checksums,
     sealed,
+    sealed_file,
     text_checksum,
 )
 from recorders.contract.config import SECTIONS, flat_config, short_name
@@ -67,6 +69,7 @@ __all__ = [
     "flat_config",
     "interval_mean",
     "is_altered",
+    "is_whole_file",
     "listed_checksum",
     "magnitudes",
     "mean_name",
@@ -74,6 +77,7 @@ __all__ = [
     "plain_nans",
     "row_checksums",
     "sealed",
+    "sealed_file",
     "short_name",
     "text_checksum",
     "unknown_name",

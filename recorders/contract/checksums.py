@@ -1,9 +1,9 @@
-"""How a store says what belongs to it, so that a lost or altered file is noticed: zarr reads an absent chunk as its fill.
+"""How a store says what belongs to it: zarr reads a chunk that is lost as if it had never been written.
 
 Every ``zarr.json`` carries the CRC-32C of itself (attribute ``crc32c``). A recording's attribute ``manifest`` has the
 CRC-32C of every chunk of the arrays that change no more: coordinates at first, all of them once it is compacted. What
-runs have committed until then is told in the variable ``commits``, a text for each run that is written before its commit
-mark (`Commit`).
+runs have committed until then is told in the variable ``commits``, a text for each run that is written before its
+commit mark (`Commit`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 CHECKSUM, MANIFEST, COMMITS = "crc32c", "manifest", "commits"
 ABSENT = "-" * 8  # a chunk that was never written
+_FILE_CHECKSUM, _OPEN = "file_crc32c", "0" * 8
+_FILE_FIELD = f'"{_FILE_CHECKSUM}": "'.encode()
 TEXTS = ("initial_weights", "status_reason", "remarks", "mask_source", "activation_source")
 _DIGITS = 8
 
@@ -32,8 +34,11 @@ def checksum(content: bytes | npt.NDArray[Any], before: str = "") -> str:
 
 def document_checksum(document: Mapping[str, Any], path: str) -> str:
     """CRC-32C of a ``zarr.json`` and of where in its recording it lies, without itself and consolidated metadata."""
-    attributes = {key: value for key, value in document.get("attributes", {}).items() if key != CHECKSUM}
-    kept = {key: value for key, value in document.items() if key != "consolidated_metadata"} | {"attributes": attributes}
+    own = (CHECKSUM, _FILE_CHECKSUM)
+    attributes = {key: value for key, value in document.get("attributes", {}).items() if key not in own}
+    kept = {key: value for key, value in document.items() if key != "consolidated_metadata"} | {
+        "attributes": attributes
+    }
     return checksum(json.dumps([path, kept], sort_keys=True, separators=(",", ":")).encode())
 
 
@@ -41,6 +46,21 @@ def sealed(document: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Give a ``zarr.json`` with its checksum."""
     attributes = {**document.get("attributes", {}), CHECKSUM: document_checksum(document, path)}
     return {**document, "attributes": attributes}
+
+
+def sealed_file(document: Mapping[str, Any]) -> bytes:
+    """Give the content of a ``zarr.json`` with the checksum of itself as a file, consolidated metadata included."""
+    attributes = {**document.get("attributes", {}), _FILE_CHECKSUM: _OPEN}
+    content = json.dumps({**document, "attributes": attributes}).encode()
+    place = content.index(_FILE_FIELD) + len(_FILE_FIELD)
+    return content[:place] + checksum(content).encode() + content[place + _DIGITS :]
+
+
+def is_whole_file(content: bytes) -> bool:
+    """Whether a ``zarr.json`` is, byte for byte, what `sealed_file` gave; False where it tells nothing of that."""
+    place = content.find(_FILE_FIELD) + len(_FILE_FIELD)
+    said = content[place : place + _DIGITS]
+    return said == checksum(content[:place] + _OPEN.encode() + content[place + _DIGITS :]).encode()
 
 
 def is_altered(document: Mapping[str, Any], path: str) -> bool:

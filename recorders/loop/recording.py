@@ -23,16 +23,16 @@ from recorders.measure.fused_sums import summed_by
 from recorders.measure.monitor import Monitor
 from recorders.measure.sampled_steps import SampledSteps
 from recorders.settings.naming import continuation_name, continuations
-from recorders.store.compaction import compact, consolidate
 from recorders.store.layout import Layout, record_steps
 from recorders.store.lock import exclusive
-from recorders.store.packed import packed_with
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
 from recorders.store.root import open_root, recording_names
-from recorders.store.verification import Harm, recording_findings
 from recorders.store.writer import RecordingWriter
+from recorders.upkeep.compaction import compact, consolidate
+from recorders.upkeep.packed import packed_with
+from recorders.upkeep.verification import Harm, recording_findings
 
 # Room for a loop of unknown length: unwritten chunks cost no file, and a second recording starts beyond.
 CAPACITY = 2**20

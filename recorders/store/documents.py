@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from zarr.codecs import ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.metadata import ArrayV3Metadata
 
-from recorders.contract import CHECKSUM, sealed
+from recorders.contract import CHECKSUM, sealed, sealed_file
 
 COMPRESSOR = ZstdCodec(level=0, checksum=True)
 _NAME = "zarr.json"
@@ -30,7 +29,7 @@ def array_metadata(
     attributes: Mapping[str, Any],
 ) -> ArrayV3Metadata:
     """Describe an array; `path` is where in its recording it lies, `kind` its data type in zarr's words."""
-    encoding = (
+    encoding: dict[str, Any] = (
         {"name": "vlen-utf8"}
         if kind == "string"
         else {"name": "bytes", **({} if kind == "bool" else {"configuration": {"endian": "little"}})}
@@ -44,7 +43,7 @@ def array_metadata(
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": tuple(max(1, n) for n in chunks)}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
             "fill_value": fill,
-            "codecs": (encoding, COMPRESSOR.to_dict()),
+            "codecs": (encoding, dict(COMPRESSOR.to_dict())),
             "dimension_names": dims,
             "attributes": {key: value for key, value in attributes.items() if key != CHECKSUM},
         }
@@ -67,9 +66,18 @@ def write_group(folder: Path, attributes: Mapping[str, Any]) -> None:
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
     """Write or replace a ``zarr.json``."""
-    temporary = folder / f"{_NAME}.{uuid.uuid4().hex}.partial"
-    temporary.write_text(json.dumps(document, indent=2), encoding="utf-8")
-    os.replace(temporary, folder / _NAME)
+    _replace(folder / _NAME, json.dumps(document, indent=2).encode())
+
+
+def seal_file(folder: Path) -> None:
+    """Have a ``zarr.json`` tell that it is whole as a file: what is in it need not be looked at one by one."""
+    _replace(folder / _NAME, sealed_file(read_document(folder)))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def attributes_of(folder: Path) -> dict[str, Any]:

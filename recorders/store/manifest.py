@@ -43,7 +43,9 @@ def changing(recording: Path, path: str) -> Iterator[None]:
         return
     write_group(recording, attributes | {MANIFEST: attributes[MANIFEST] | {path: None}})
     yield
-    write_group(recording, attributes | {MANIFEST: attributes[MANIFEST] | stored_chunks(recording, [path], final=[path])})
+    write_group(
+        recording, attributes | {MANIFEST: attributes[MANIFEST] | stored_chunks(recording, [path], final=[path])}
+    )
 
 
 def chunk_paths(folder: Path, document: Mapping[str, Any]) -> Iterator[Path]:

@@ -183,8 +183,11 @@ def _coordinates(layout: Layout) -> list[_Column]:
     """List what never changes."""
     steps, parameters = layout.steps, layout.parameters
     names = list(parameters)
-    columns = [
-        *((key, "run", [run[key] for run in layout.runs], f"{key.replace('_', ' ')} of the run") for key in layout.runs[0]),
+    columns: list[tuple[Any, ...]] = [
+        *(
+            (key, "run", [run[key] for run in layout.runs], f"{key.replace('_', ' ')} of the run")
+            for key in layout.runs[0]
+        ),
         ("step", "record", steps, "optimiser steps done", "steps"),
         ("epoch", "record", steps / layout.steps_per_epoch, "epochs done", "epochs"),
         ("parameter", "parameter", names, "prunable tensor"),
@@ -198,7 +201,7 @@ def _coordinates(layout: Layout) -> list[_Column]:
             ("order", "order", ORDERS, "what a mask update does first"),
             ("quantile", "quantile", QUANTILES, "quantile over the units of a layer"),
         ]
-    return [_column(*column) for column in columns if len(column[2])]  # type: ignore[arg-type]
+    return [_column(*column) for column in columns if len(column[2])]
 
 
 def mask_nodes(shapes: Mapping[str, tuple[int, ...]], runs: int) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from recorders.contract import (
 )
 from recorders.store.commits import added_rows, cut_rows
 from recorders.store.disk import disk_errors
-from recorders.store.documents import read_document
 from recorders.store.files import RecordingFiles
 from recorders.store.layout import RECORDS_PER_CHUNK, Layout
 from recorders.store.manifest import changing, mask_checksums
@@ -83,7 +82,9 @@ class RecordingWriter:
         """Write what happened at mask updates, then commit them; `columns` of shape (run, update, ...)."""
         updated = np.isfinite(columns["update_step"])
         with disk_errors(self.path):  # static runs of a stack have none
-            self._write_rows("update", start, start + updated.shape[1], columns, np.flatnonzero(updated.any(axis=1)))
+            self._write_rows(
+                "update", start, start + updated.shape[1], columns, np.flatnonzero(updated.any(axis=1)).tolist()
+            )
 
     def _write_rows(self, dim: str, start: int, stop: int, columns: Columns, marked: Sequence[int]) -> None:
         """Write rows of series, what they are, and at last how many there are, of the runs that are `marked`."""
@@ -101,8 +102,8 @@ class RecordingWriter:
             self._put_commit(row)
         self._sync()
         for i in marked:
-            self._array(_MARKS[dim])[self.rows.start + int(i)] = stop
-            self._commit(self.rows.start + int(i)).marks()[dim][0] = stop
+            self._array(_MARKS[dim])[self.rows.start + i] = stop
+            self._commit(self.rows.start + i).marks()[dim][0] = stop
         self._sync()
 
     def _series(self, dim: str, written: Columns) -> set[str]:
@@ -177,7 +178,8 @@ class RecordingWriter:
             found = mask_checksums(self.path, row, arrays)
             if lost := next((path for path in arrays if found.get(path) != said.get(path)), None):
                 raise RunError(
-                    f"{self.path / lost} is not the mask that the run ended with: burden verify {self.path.parent} --repair"
+                    f"{self.path / lost} is not the mask that the run ended with: run burden verify "
+                    f"{self.path.parent} --repair"
                 )
         return {
             str(array.attrs.get("parameter", path.removeprefix(f"{MASKS}/"))): np.asarray(array[row], dtype=bool)
@@ -268,7 +270,7 @@ class RecordingWriter:
         return COMMITS in self._group
 
     def _commit(self, row: int) -> Commit:
-        """What a run has committed; nothing where it is not told or cannot be read."""
+        """Tell what a run has committed; nothing where it is not told or cannot be read."""
         if row not in self._commits:
             found = Commit.parsed(_readable_text(self._array(COMMITS), row)) if self._tells else None
             self._commits[row] = found or Commit()
@@ -322,7 +324,7 @@ def _dims(array: zarr.Array[Any]) -> tuple[str, ...]:
 
 
 def _readable_text(array: zarr.Array[Any], row: int) -> str:
-    """A text of a run; empty where its chunk is damaged: a run that starts over must not mind."""
+    """Read a text of a run; empty where its chunk is damaged: a run that starts over must not mind."""
     try:
         return str(np.asarray(array[row]))
     except (RuntimeError, ValueError):

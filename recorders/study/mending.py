@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from recorders.contract import SCHEMA_VERSION, InputError
-from recorders.store.compaction import is_compact
 from recorders.store.disk import disk_errors
 from recorders.store.documents import write_group
 from recorders.store.lock import exclusive
-from recorders.store.repair import repair_recording
 from recorders.store.root import recording_names
-from recorders.store.verification import Finding, Harm, group_problem, recording_findings
+from recorders.upkeep.compaction import is_compact
+from recorders.upkeep.repair import repair_recording
+from recorders.upkeep.verification import Finding, Harm, group_problem, recording_findings
 
 
 def mend(store: Path) -> Iterator[str]:

@@ -17,13 +17,13 @@ import zarr
 
 from recorders.contract import SCHEMA_VERSION, InputError, Status, flat_config, variable
 from recorders.settings.settings import FREE, Settings
-from recorders.store.compaction import check_whole, consolidate_group, sync
 from recorders.store.disk import disk_errors
 from recorders.store.documents import write_group
 from recorders.store.lock import exclusive
-from recorders.store.packed import PACKED, Part, dims, write_packed
 from recorders.store.recovery import recover_all
 from recorders.store.root import open_root, recording_names
+from recorders.upkeep.compaction import check_whole, consolidate_group, sync
+from recorders.upkeep.packed import PACKED, Part, dims, write_packed
 
 _LISTED = ("strategies", "sparsities", "compressions", "seeds")  # a packed recording has those of all its parts
 _SHOWN = 5  # runs that a message names

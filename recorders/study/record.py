@@ -17,7 +17,6 @@ from recorders.networks.factory import ModelFactory
 from recorders.settings.axes import told_apart
 from recorders.settings.runs import Run
 from recorders.settings.settings import Settings
-from recorders.store.compaction import compact, consolidate
 from recorders.store.lock import exclusive
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
@@ -31,6 +30,7 @@ from recorders.study.planning import Block, StudyPlan, plan_study, planned_layou
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
 from recorders.study.worker import Worker, start, work
+from recorders.upkeep.compaction import compact, consolidate
 
 _PRELOAD = ("recorders.study.preloading",)
 

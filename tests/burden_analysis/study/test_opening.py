@@ -157,7 +157,9 @@ def test_a_chunk_of_another_size_is_damage(store: Path) -> None:
     write_recording(store, grid(1))
     chunks = store / "fig2" / "loss" / "c"
     (chunks / "0" / "0").write_bytes((store / "fig2" / "epoch" / "c" / "0").read_bytes())
-    with pytest.warns(DamageWarning, match=r"fig2/loss .*fig2/loss/c/0/0 cannot be read \(it holds \d+ bytes, not 96\)"):
+    with pytest.warns(
+        DamageWarning, match=r"fig2/loss .*fig2/loss/c/0/0 cannot be read \(it holds \d+ bytes, not 96\)"
+    ):
         open_study(store)
 
 

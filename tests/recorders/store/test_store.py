@@ -13,7 +13,6 @@ import zarr
 
 from recorders.contract import InputError, RunError, Status
 from recorders.measure.background import BackgroundWriter
-from recorders.store.compaction import compact, consolidate, is_compact
 from recorders.store.disk import disk_errors
 from recorders.store.layout import RECORDS_PER_CHUNK, Layout, record_steps
 from recorders.store.lock import exclusive, root_lock
@@ -21,6 +20,7 @@ from recorders.store.recording import create_recording
 from recorders.store.recovery import recover
 from recorders.store.root import open_root, recording_names
 from recorders.store.writer import RecordingWriter
+from recorders.upkeep.compaction import compact, consolidate, is_compact
 
 RUNS = [{"run_id": f"iterative-s0.9-seed{s}", "strategy": "iterative", "sparsity": 0.9, "seed": s} for s in range(3)]
 

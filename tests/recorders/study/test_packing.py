@@ -209,7 +209,7 @@ def test_nothing_half_written_is_left(
     def full(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("recorders.store.packed._write_masks", full)
+    monkeypatch.setattr("recorders.upkeep.packed._write_masks", full)
     with pytest.raises(ZeroDivisionError):
         pack_stores(loops, tmp_path / "c.zarr")
     assert list(tmp_path.iterdir()) == []

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import zarr
 
 from recorders.contract import COMMITS, SCHEMA_VERSION
-from recorders.store.compaction import seal_recording, write_array
 from recorders.store.documents import read_document, write_group
 from recorders.store.recording import mask_nodes
 from recorders.store.root import recording_names
 from recorders.store.stored_names import MASKS, mask_array
+from recorders.upkeep.compaction import seal_recording, write_array
 
 PACKED = "packed"
 Array = npt.NDArray[Any]

@@ -22,18 +22,18 @@ from recorders.contract import (
     row_checksums,
     text_checksum,
 )
-from recorders.store.compaction import is_compact, seal_recording
 from recorders.store.disk import disk_errors
 from recorders.store.documents import attributes_of, read_document, write_document, write_group
-from recorders.store.lock import exclusive, root_lock
 from recorders.store.files import drop
+from recorders.store.lock import exclusive, root_lock
 from recorders.store.manifest import mask_checksums
 from recorders.store.recording import commits_metadata
 from recorders.store.recovery import recover_all
 from recorders.store.root import drop_consolidated, leftovers
 from recorders.store.stored_names import MASKS
-from recorders.store.verification import Finding, Harm, store_findings
 from recorders.store.writer import RecordingWriter
+from recorders.upkeep.compaction import is_compact, seal_recording
+from recorders.upkeep.verification import Finding, Harm, store_findings
 
 _MARKS = {"record": "records_written", "update": "updates_written"}
 
@@ -205,7 +205,7 @@ def _series(folder: Path) -> dict[str, dict[str, Any]]:
 def _read(group: zarr.Group, name: str, place: Any) -> Any:
     try:
         return np.asarray(_array(group, name)[place])
-    except Exception:  # noqa: BLE001  whatever codecs make of garbage
+    except Exception:
         return None
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import zarr
 
 from recorders.contract import ABSENT, COMMITS, MANIFEST, chunk_checksums, is_altered, listed_checksum
-from recorders.store.committed_runs import run_problems
 from recorders.store.documents import read_document
 from recorders.store.manifest import chunk_paths, content
 from recorders.store.root import leftovers, recording_names
 from recorders.store.stored_names import MASKS
+from recorders.upkeep.committed_runs import run_problems
 
 
 class Harm(StrEnum):
@@ -163,11 +163,11 @@ def _unreadable(folder: Path, path: str, document: Mapping[str, Any]) -> Iterato
     array = zarr.open_array(folder / path, mode="r")
     try:
         array[...]
-    except Exception:  # noqa: BLE001  whatever codecs make of garbage
+    except Exception:
         for position, file in enumerate(chunk_paths(folder / path, document)):
             try:
                 array.blocks[tuple(int(part) for part in file.relative_to(folder / path / "c").parts)]
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 yield position, file, f"cannot be read ({error})"
 
 

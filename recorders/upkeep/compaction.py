@@ -20,13 +20,13 @@ import zarr
 
 from recorders.contract import COMMITS, MANIFEST, RunError, Status
 from recorders.store.disk import disk_errors
-from recorders.store.documents import array_metadata, attributes_of, read_document, write_group
+from recorders.store.documents import array_metadata, attributes_of, read_document, seal_file, write_group
 from recorders.store.files import sync_paths
 from recorders.store.lock import root_lock
 from recorders.store.manifest import stored_chunks
 from recorders.store.root import recording_names
 from recorders.store.stored_names import MASKS
-from recorders.store.verification import Harm, recording_findings
+from recorders.upkeep.verification import Harm, recording_findings
 
 _RECORDS_PER_CHUNK = 10_000
 
@@ -97,6 +97,7 @@ def seal_recording(folder: Path, attributes: Mapping[str, Any]) -> None:
     manifest = stored_chunks(folder, paths, final=final)
     write_group(folder, {**attributes, "compact": True, MANIFEST: manifest})
     consolidate_group(zarr.open_group(folder, mode="r+", use_consolidated=False))
+    seal_file(folder)
 
 
 def consolidate(store: Path) -> None:

@@ -96,6 +96,6 @@ class _Runs:
 
     def _values(self, name: str, place: Any) -> npt.NDArray[Any] | None:
         try:
-            return np.asarray(self._group[name][place])  # type: ignore[index]
-        except Exception:  # noqa: BLE001  whatever codecs make of garbage
+            return np.asarray(self._group[name][place])
+        except Exception:
             return None

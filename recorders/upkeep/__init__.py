@@ -1,0 +1,1 @@
+"""Looks after whole recordings: verified, repaired, compacted, packed."""
