@@ -58,10 +58,10 @@ def read_document(folder: Path) -> dict[str, Any]:
     return found
 
 
-def write_group(folder: Path, attributes: Mapping[str, Any]) -> None:
-    """Write or replace the ``zarr.json`` of a group that is in a folder; consolidated metadata are dropped."""
+def write_group(folder: Path, attributes: Mapping[str, Any], path: str = "") -> None:
+    """Write or replace the ``zarr.json`` of a group; consolidated metadata are dropped. `path`: in its recording."""
     document = {"zarr_format": 3, "node_type": "group", "attributes": {**attributes}}
-    write_document(folder, sealed(document, ""))
+    write_document(folder, sealed(document, path))
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:

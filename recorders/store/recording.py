@@ -71,6 +71,7 @@ def create_recording(
         nodes |= mask_nodes(layout.parameters, len(layout.runs))
         for _ in group.create_hierarchy(nodes):  # all at once: one by one takes a large network minutes
             pass
+        write_group(temporary / MASKS, {}, MASKS)
         for column in state:
             group[column.name][:] = column.values  # type: ignore[index]
         with zarr.config.set({"array.write_empty_chunks": True}):  # what is always there is missed by all readers

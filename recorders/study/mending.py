@@ -9,6 +9,7 @@ from pathlib import Path
 from recorders.contract import SCHEMA_VERSION, InputError
 from recorders.store.disk import disk_errors
 from recorders.store.documents import write_group
+from recorders.store.files import drop
 from recorders.store.lock import exclusive
 from recorders.store.root import recording_names
 from recorders.upkeep.compaction import is_compact
@@ -32,6 +33,7 @@ def mend(store: Path) -> Iterator[str]:
     names = recording_names(store)
     if names and (problem := group_problem(store)):
         with disk_errors(store):
+            drop(store / "zarr.json")
             write_group(store, {"burden_schema": SCHEMA_VERSION})
         yield f"{store / 'zarr.json'} {problem}: written anew"
     stumps = [place.parent.parent.name for place in store.glob("[!.]*/*/zarr.json")]

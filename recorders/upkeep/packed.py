@@ -147,6 +147,7 @@ def _write_masks(group: zarr.Group, parts: Sequence[Part]) -> None:
     shapes = {_parameter(key, array): array.shape[1:] for key, array in sources[0].items()}
     for _ in group.create_hierarchy(mask_nodes(shapes, sum(_lengths(parts)))):
         pass
+    write_group(Path(str(group.store_path).removeprefix("file://")) / MASKS, {}, MASKS)
     target, row = dict(_masks(group).arrays()), 0
     for part, source in zip(parts, sources, strict=True):
         for own in range(part.arrays["run_id"].shape[0]):

@@ -62,7 +62,8 @@ def repair_store(store: Path) -> Iterator[str]:
             drop(place)
             yield f"{place}: removed"
         findings = list(store_findings(store))
-        if any(finding.harm is Harm.ROOT for finding in findings):
+        if any(finding.harm is Harm.GROUP and not finding.recording for finding in findings):
+            drop(store / "zarr.json")
             write_group(store, {"burden_schema": SCHEMA_VERSION})
             yield f"{store / 'zarr.json'}: written anew"
         for name in dict.fromkeys(finding.recording for finding in findings if finding.recording):
@@ -80,6 +81,10 @@ def repair_recording(store: Path, name: str, findings: Iterable[Finding]) -> Ite
         place = _moved_aside(store, name)
         yield f"{broken[0].place}: {broken[0].what}; what there is of recording {name!r} was moved to {place}"
         return
+    for finding in harms[Harm.GROUP]:
+        drop(finding.place)
+        write_group(finding.place.parent, {}, MASKS)
+        yield f"{finding.place}: written anew"
     for finding in harms[Harm.LEFTOVER]:
         drop(finding.place)
         yield f"{finding.place}: removed"
@@ -127,6 +132,10 @@ def _mark_runs(store: Path, name: str, broken: list[Finding]) -> Iterator[str]:
         _open_again(store, name, [finding.place for finding in broken])
     names = [str(run) for run in np.asarray(zarr.open_array(folder / "run_id", mode="r")[:])]
     for row, finding in sorted(by_row.items()):
+        for state in (*TEXTS, *_MARKS.values(), COMMITS, "status"):
+            place = folder / state / "c" / str(row)
+            if place.exists() and _read(zarr.open_group(folder, mode="r"), state, row) is None:
+                drop(place)
         writer = RecordingWriter(store, name, [row])
         writer.set_status(row, Status.FAILED, f"damaged: {finding.place} {finding.what}")
         writer.restate(row, _what_is_left(folder, row))

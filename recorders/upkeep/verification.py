@@ -22,7 +22,7 @@ class Harm(StrEnum):
     """What a finding costs, and by that what can be done about it."""
 
     LEFTOVER = "--repair removes it"
-    ROOT = "--repair writes it anew"
+    GROUP = "--repair writes it anew"
     MANIFEST = "--repair writes one"
     RUNS = "restore it from a copy, or --repair and record again the runs that it marks"
     RECORDING = "restore it from a copy, or --repair moves the recording aside, and record it again"
@@ -70,7 +70,7 @@ def store_findings(store: Path) -> Iterator[Finding]:
         The store's own first, then those of one recording after the other.
     """
     if problem := group_problem(store):
-        yield Finding(store / "zarr.json", problem, Harm.ROOT)
+        yield Finding(store / "zarr.json", problem, Harm.GROUP)
     for place in leftovers(store):
         yield Finding(place, "was left behind by a process that was killed", Harm.LEFTOVER)
     names = recording_names(store)
@@ -92,7 +92,8 @@ def recording_findings(store: Path, name: str) -> Iterator[Finding]:
     for path in _array_paths(folder, manifest or {}):
         document, problem = _array_document(folder, path)
         if problem:
-            yield Finding(folder / path / "zarr.json", problem, Harm.RECORDING, name)
+            harm = Harm.GROUP if path == MASKS else Harm.RECORDING
+            yield Finding(folder / path / "zarr.json", problem, harm, name)
         elif document is not None:
             documents[path] = document
     for partial in sorted(folder.rglob("*.partial")):
@@ -130,7 +131,7 @@ def _array_paths(folder: Path, manifest: Mapping[str, str | None]) -> list[str]:
     """List the arrays that there should be, and those that there are."""
     there = [*folder.glob("*/zarr.json"), *folder.glob(f"{MASKS}/*/zarr.json")]
     found = (str(path.parent.relative_to(folder)) for path in sorted(there))
-    return [path for path in dict.fromkeys([*manifest, *found]) if path != MASKS]
+    return list(dict.fromkeys([*manifest, *found]))
 
 
 def _array_document(folder: Path, path: str) -> tuple[dict[str, Any] | None, str]:
