@@ -63,6 +63,23 @@ class Lost:
         return f"its process died {times}: {', then '.join(dict.fromkeys(map(str, self.deaths)))}"
 
 
+@dataclass(frozen=True)
+class Unmet:
+    """A task that was not begun, for the one that it needs was given up.
+
+    Attributes
+    ----------
+    needs : hashable
+        Key of that one.
+    """
+
+    needs: Hashable
+
+    def __str__(self) -> str:
+        """Say what became of that one."""
+        return "did not come to its end: not begun"
+
+
 def execute(
     tasks: Sequence[Task[P]],
     work: Callable[[P], R],
@@ -71,10 +88,11 @@ def execute(
     preload: Iterable[str] = (),
     initializer: Callable[..., None],
     initargs: tuple[Any, ...] = (),
-) -> Iterator[tuple[Task[P], R | Lost]]:
+) -> Iterator[tuple[Task[P], R | Lost | Unmet]]:
     """Run tasks in parallel processes that are reused, each after the one it needs.
 
-    A process that dies takes nothing but its own task with it, which is tried again, a few times; others go on.
+    A process that dies takes nothing but its own task with it, which is tried again, a few times; others go on. What
+    needs a task that was given up is not begun.
     """
     context = _forking_context(preload) if hasattr(os, "fork") else multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())  # the caller's own
@@ -82,9 +100,16 @@ def execute(
     listener = SignalListener(partial(_flush, team)).open()
     waiting, open_keys = list(tasks), {task.key for task in tasks}
     deaths: dict[Hashable, tuple[Death, ...]] = {}
+    given_up: set[Hashable] = set()
     started_in_vain = 0
     try:
         while waiting or any(worker.task for worker in team):
+            if unmet := [task for task in waiting if task.needs in given_up]:
+                waiting = [task for task in waiting if task not in unmet]
+                open_keys -= {task.key for task in unmet}
+                given_up |= {task.key for task in unmet}
+                yield from ((task, Unmet(task.needs)) for task in unmet)
+                continue
             ready = [task for task in waiting if task.needs not in open_keys]
             wanted = min(workers, len(ready) + sum(worker.task is not None for worker in team))
             while len(team) < wanted:
@@ -107,6 +132,7 @@ def execute(
                     lost = Lost(deaths[task.key])
                     if lost.final:
                         open_keys.discard(task.key)
+                        given_up.add(task.key)
                     else:
                         waiting.insert(0, task)
                     yield task, lost
@@ -120,14 +146,19 @@ def execute(
                     yield task, said  # type: ignore[misc]
     finally:
         with listener:  # a further signal waits
-            for worker in team:
-                worker.terminate()
-            for worker in team:  # none may write any more when the caller gives its lock back
-                worker.end()
+            _dismiss(team)
             for process in set(multiprocessing.active_children()) - others:  # about to join the team
                 process.kill()
                 process.join()
             listener.close()
+
+
+def _dismiss(team: Sequence[WorkerProcess]) -> None:
+    """End them all: none may write any more when the caller gives its lock back."""
+    for worker in team:
+        worker.terminate()
+    for worker in team:
+        worker.end()
 
 
 def _flush(team: Sequence[WorkerProcess]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import zarr
 
-from recorders.contract import Status
+from recorders.contract import BurdenError, RunError, Status
 from recorders.data import DataSet
 from recorders.measure.fused_sums import summed_by
 from recorders.networks.factory import ModelFactory
@@ -26,12 +27,12 @@ from recorders.store.recovery import recover_all
 from recorders.store.root import open_root, recording_names
 from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
-from recorders.study.executor import Lost, Task, execute, start_executor
+from recorders.study.executor import Lost, Task, Unmet, execute, start_executor
 from recorders.study.kept import axes_there, kept_runs
 from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
-from recorders.study.worker import Worker, start, work
+from recorders.study.worker import NEEDS_MASK, Worker, start, work
 
 _PRELOAD = ("recorders.study.preloading",)
 
@@ -136,14 +137,30 @@ def _record_block(
         missing = [run for run in block.runs if not kept[run][1].finished]
         outcomes = []
         shown.start(len(block.runs), len(missing))
-        for outcome in _train(missing, kept, block, plan, store, shown):
-            outcomes.append(outcome)
-            shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
-        for recording in {place.recording for place, _ in kept.values()}:
-            with exclusive(store, recording):
-                compact(store, recording)
-        consolidate(store)
+        recordings = {place.recording for place, _ in kept.values()}
+        with _missed(store, recordings):
+            for outcome in _train(missing, kept, block, plan, store, shown):
+                outcomes.append(outcome)
+                shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
+            for recording in recordings:
+                with exclusive(store, recording):
+                    compact(store, recording)
+            consolidate(store)
     return outcomes
+
+
+@contextmanager
+def _missed(store: Path, recordings: Iterable[str]) -> Iterator[None]:
+    """Say in one line that a recording was deleted meanwhile, whatever stumbled over it."""
+    try:
+        yield
+    except BurdenError:
+        raise
+    except Exception as error:
+        gone = [store / name for name in recordings if not (store / name / "zarr.json").exists()]
+        if not gone:
+            raise
+        raise RunError(f"{gone[0]} is gone: it was moved or deleted while it was recorded") from error
 
 
 def _about(block: Block, plan: StudyPlan) -> dict[str, Any]:
@@ -184,20 +201,22 @@ def _train(
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
     arguments = (store, block.settings, images.shared(), using.device, plan.model, using.profiled)
     for task, ended in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
-        if not isinstance(ended, Lost):
+        if isinstance(ended, Unmet):
+            yield _given_up(task.payload, Status.FAILED, f"{NEEDS_MASK}, which {ended}", store)
+        elif not isinstance(ended, Lost):
             yield from ended
         elif ended.final:
-            yield _given_up(task.payload, ended, store)
+            terminated = all(death.terminated for death in ended.deaths)
+            yield _given_up(task.payload, Status.INTERRUPTED if terminated else Status.FAILED, str(ended), store)
         else:
             shown.note(f"{task.payload.runs[0].run_id}: {ended}; it starts over")
 
 
-def _given_up(assignment: Assignment, lost: Lost, store: Path) -> Outcome:
-    """Note what a run's processes died of; they can no longer do it themselves."""
+def _given_up(assignment: Assignment, status: Status, reason: str, store: Path) -> Outcome:
+    """Note why a run did not come to its end, where its process can no longer do it."""
     [place], [run] = assignment.places, assignment.runs
-    status = Status.INTERRUPTED if all(death.terminated for death in lost.deaths) else Status.FAILED
-    RecordingWriter(store, place.recording, [place.row]).set_status(place.row, status, str(lost))
-    return Outcome(run, status, str(lost))
+    RecordingWriter(store, place.recording, [place.row]).set_status(place.row, status, reason)
+    return Outcome(run, status, reason)
 
 
 def _cohorts(missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]]) -> Iterator[list[Run]]:

@@ -32,6 +32,7 @@ from recorders.training.probing import CohortProbe
 from recorders.training.profile import UNPROFILED, Profile
 from recorders.training.train import method_of, steps_per_epoch, train
 
+NEEDS_MASK = "needs the final mask of its iterative run"
 _Ready = tuple["Place", Run, Method]
 
 
@@ -214,7 +215,7 @@ class Worker:
             keeper = self._writer([needs])
             status = keeper.status(needs.row)
             if status is not Status.COMPLETE:
-                raise RunError(f"needs the final mask of its iterative run, which is {status}")
+                raise RunError(f"{NEEDS_MASK}, which is {status}")
             matched = {name: torch.from_numpy(mask) for name, mask in keeper.read_masks(needs.row).items()}
             if run.strategy == "optimal":
                 return matched

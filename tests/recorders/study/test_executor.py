@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from recorders.contract import InputError, RunError
-from recorders.study.executor import Lost, Task, execute
+from recorders.study.executor import Lost, Task, Unmet, execute
 from recorders.study.worker_process import Death
 from tests.progress import PATIENCE
 
@@ -103,9 +103,12 @@ def test_a_task_that_dies_once_is_done_the_second_time(tmp_path: Path) -> None:
     assert ends(how, "one", workers=1) == {how: [Lost((Death(-9),)), how], "one": ["one"]}
 
 
-def test_what_needs_a_lost_task_comes_after_it() -> None:
-    keys = [task.key for task, _ in run([Task("after", "after", needs="lost"), Task("lost", "exit 1")], _end)]
-    assert keys == ["lost"] * 3 + ["after"]
+def test_what_needs_a_lost_task_is_not_begun() -> None:
+    tasks = [Task("last", "exit 2", needs="after"), Task("after", "exit 2", needs="lost"), Task("lost", "exit 1")]
+    ended = [(task.key, end) for task, end in run(tasks, _end)]
+    assert ended[3:] == [("after", Unmet("lost")), ("last", Unmet("after"))]
+    assert ended[2][0] == "lost"
+    assert str(ended[2][1]) == "its process died 3 times: ended with exit code 1"
 
 
 def test_an_error_is_raised_here_with_the_traceback_from_there() -> None:
