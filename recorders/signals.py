@@ -47,10 +47,14 @@ class SignalListener:
     stopping : callable
         Called after that, on SIGTERM: with True before the process ends or somebody else's handler is called, with
         False when that handler lets it go on.
+    quiet : bool
+        Tell no errors: another process tells what there is to tell.
     """
 
-    def __init__(self, flush: Work = _nothing, stopping: Callable[[bool], object] = _nothing) -> None:
-        self._flush, self._stopping = flush, stopping
+    def __init__(
+        self, flush: Work = _nothing, stopping: Callable[[bool], object] = _nothing, *, quiet: bool = False
+    ) -> None:
+        self._flush, self._stopping, self._quiet = flush, stopping, quiet
         self._inside = threading.RLock()
         self._depth, self._owner = 0, 0
         self._came: list[int] = []
@@ -113,7 +117,10 @@ class SignalListener:
         return True
 
     def write(self, signum: int, *, ends: bool) -> None:
-        """Write what is held; an error is told, for the signal must still be passed on."""
+        """Write what is held; an error is told, for the signal must still be passed on.
+
+        Where the process goes on, it will meet the error again.
+        """
         if self._closed:
             return
         if not self._inside.acquire(timeout=_PATIENCE):
@@ -124,7 +131,8 @@ class SignalListener:
             if ends:
                 self._stopping(True)
         except Exception as error:  # of any kind: whoever comes next must not miss the signal
-            _tell(signum, str(error))
+            if ends and not self._quiet:
+                _tell(signum, str(error))
         finally:
             self._inside.release()
 

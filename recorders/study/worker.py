@@ -133,7 +133,8 @@ class Worker:
             device=self._device,
             indicators=asked_indicators(self._settings.recording.indicators).variables,
         )
-        with SignalListener(monitor.commit, partial(_mark, writer, places)).heard() as signals:
+        listener = SignalListener(monitor.commit, partial(_mark, writer, places), quiet=_worker is not None)
+        with listener.heard() as signals:
             with profile("writing"):
                 writer.begin(cohort.digests)
             devices = [self._device] if self._device.type == "cuda" else []
