@@ -212,8 +212,7 @@ class Recorder:
                 raise InputError(f"cannot log {name!r}: the recorder writes it itself; choose another name")
             check_scalar(name, value)
         self._recording.check_scalars(scalars)
-        with self._recording.signals:
-            self._recording.monitor.log(scalars)
+        self._recording.monitor.log(scalars)  # a flush in the middle of it takes nothing that it writes
 
     def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
         """Take one optimiser step, in a loop without `optimizer.step()`: after `backward`, before the update.

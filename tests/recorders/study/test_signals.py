@@ -101,10 +101,26 @@ def test_a_worker_that_dies_takes_its_own_run_alone(tmp_path: Path, signum: int,
 class Dying(nn.Sequential):
     """Of one seed it kills the worker in which it is made."""
 
+    by = signal.SIGKILL
+
     def __init__(self) -> None:
         if torch.initial_seed() == derive(0, Purpose.WEIGHTS) and multiprocessing.parent_process() is not None:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
         super().__init__(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+
+
+class Ending(Dying):
+    by = signal.SIGTERM
+
+
+def test_a_run_whose_workers_are_always_asked_to_end_is_interrupted(tmp_path: Path) -> None:
+    settings = Settings().with_values(strategies=("dense",), seeds=(0, 1), epochs=1)
+    using = Resources(torch.device("cpu"), workers=1)
+    ended = record_study(settings, tmp_path / "s.zarr", using=using, model=Ending)
+    assert sorted((outcome.run.seed, outcome.status, outcome.reason) for outcome in ended) == [
+        (0, Status.INTERRUPTED, "its process died 3 times: ended by SIGTERM"),
+        (1, Status.COMPLETE, ""),
+    ]
 
 
 def test_a_run_that_always_kills_its_worker_has_failed_and_the_rest_goes_on(tmp_path: Path) -> None:
