@@ -35,6 +35,8 @@ class Machine:
     """Train runs of one kind as one stack in one process; auto: on a GPU."""
     profile: bool = False
     """Print at the end where the time of the runs went."""
+    lock: bool = True
+    """Lock the store against other processes; --no-lock where its file system has no file locks."""
 
     @property
     def root(self) -> Path | None:
@@ -81,6 +83,8 @@ class Pack:
     stores: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="STORE...")]
     out: Path
     """Store to make; it must not exist."""
+    lock: bool = True
+    """Lock the stores against other processes; --no-lock where a file system has no file locks."""
 
 
 @dataclass(frozen=True)

@@ -35,17 +35,25 @@ from burden_analysis.cli.report import figure, report
 from burden_analysis.cli.show import show
 from burden_analysis.cli.verify import verify
 from recorders.contract import BurdenError, InputError, unknown_name
+from recorders.store.signals import STOPPED, Terminated, listening
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with listening():
+        _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _tell  # type: ignore[assignment]
             code = _dispatch(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
         sys.exit(code)
+    except Terminated:
+        sys.stderr.write(f"burden: {STOPPED}; rerun the same command to go on\n")
+        raise
     except BurdenError as error:
         sys.stderr.write(f"burden: {' '.join(str(error).split())}\n")
         sys.exit(error.exit_code)
@@ -114,7 +122,7 @@ def _overview() -> str:
             "",
             *lines,
             "",
-            "Exit code 0: done; 1: a run failed or diverged; 2: wrong input.",
+            "Exit code 0: done; 1: a run failed or diverged; 2: wrong input; 130, 143: stopped by Ctrl-C or SIGTERM.",
             "",
         ]
     )

@@ -12,7 +12,7 @@ def pack(asked: Pack, command: str) -> int:
     """Pack, and say what became what."""
     from recorders.study.packing import pack_stores
 
-    for packed in pack_stores(asked.stores, asked.out, command=command):
+    for packed in pack_stores(asked.stores, asked.out, command=command, lock=asked.lock):
         of = f"{counted(len(packed.parts), 'recording')}, {counted(packed.runs, 'run')}"
         sys.stdout.write(f"packed {of} into {packed.name!r} of {asked.out}\n")
     return 0

@@ -52,7 +52,8 @@ def _train(asked: Trained, store: Path, command: str) -> tuple[list[Outcome], st
     from recorders.study.record import record_study
 
     began = time.perf_counter()
-    outcomes = record_study(store=store, command=command, progress=Progress(), **_study(asked))
+    shown, lock = Progress(), asked.machine.lock
+    outcomes = record_study(store=store, command=command, progress=shown, lock=lock, **_study(asked))
     whole = time.perf_counter() - began
     return outcomes, profile_table(outcomes, whole) if asked.machine.profile else ""
 

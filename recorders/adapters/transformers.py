@@ -31,7 +31,7 @@ class TransformersRecorder(TrainerCallback):
         Folder of the study.
     run : mapping
         ``strategy``, ``sparsity``, ``seed`` and further settings.
-    interval, sample_every, total_steps, masks, probe, exist, indicators
+    interval, sample_every, total_steps, masks, probe, exist, indicators, lock
         See `recorders.Recorder`.
 
     Attributes
@@ -52,10 +52,11 @@ class TransformersRecorder(TrainerCallback):
         probe: MaskProbe | None = None,
         exist: str = "error",
         indicators: Sequence[Indicator | str] = (),
+        lock: bool = True,
     ) -> None:
         self._store, self._exist = store, exist
         self._settings: dict[str, Any] = {"run": run, "interval": interval, "total_steps": total_steps}
-        self._settings |= {"masks": masks, "probe": probe, "indicators": indicators}
+        self._settings |= {"masks": masks, "probe": probe, "indicators": indicators, "lock": lock}
         self._settings["sample_every"] = sample_every
         self.recorder: Recorder | None = None
 

@@ -27,6 +27,7 @@ from recorders.measure.own_indicators import Indicator, asked_indicators
 from recorders.measure.sampled_steps import SampledSteps, default_sampling
 from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
+from recorders.store.signals import STOPPED
 from recorders.store.stored_names import reserved_names
 
 _EXIST = ("error", "overwrite", "resume")
@@ -76,6 +77,8 @@ class Recorder:
         With ``resume``: optimiser steps of the checkpoint that the loop goes on from, a multiple of `interval`; 0 to
         start over. Load the checkpoint before making the recorder.
 
+    lock : bool
+        False where the file system has no locks: then it is yours to see that no other process records this run.
     indicators : sequence of Indicator or str
         Further ones, off until asked: of your own (`recorders.Indicator`), and ``"update_norm"``, how far a step moves
         the weights, which needs a copy of them (docs/recording.md tells the price).
@@ -112,6 +115,7 @@ class Recorder:
         exist: str = "error",
         steps_done: int | None = None,
         indicators: Sequence[Indicator | str] = (),
+        lock: bool = True,
     ) -> None:
         if exist not in _EXIST:
             raise unknown_name("value of exist", exist, _EXIST)
@@ -161,6 +165,7 @@ class Recorder:
                 exist=exist,
                 steps_done=steps_done or 0,
                 digest=_digest(network),
+                lock=lock,
             )
         except BaseException:
             self._activations.close()
@@ -207,7 +212,7 @@ class Recorder:
                 raise InputError(f"cannot log {name!r}: the recorder writes it itself; choose another name")
             check_scalar(name, value)
         self._recording.check_scalars(scalars)
-        self._recording.monitor.log(scalars)
+        self._recording.monitor.log(scalars)  # a flush in the middle of it takes nothing that it writes
 
     def observe(self, weights: Tensors | None = None, gradients: Tensors | None = None) -> None:
         """Take one optimiser step, in a loop without `optimizer.step()`: after `backward`, before the update.
@@ -236,11 +241,12 @@ class Recorder:
         RunError
             Something could not be written.
         """
-        with torch.no_grad():
-            self._note_masks(
-                thorough=True, between_steps=True
-            )  # an update between this step and the next belongs to the checkpoint
-        self._recording.monitor.commit()
+        if not self._recording.is_mine:
+            return
+        with self._recording.signals:
+            with torch.no_grad():  # an update between this step and the next belongs to the checkpoint
+                self._note_masks(thorough=True, between_steps=True)
+            self._recording.monitor.commit()
 
     def close(self, failure: str = "") -> None:
         """Write everything, the final masks and the run's state; the recording is then compacted.
@@ -255,7 +261,7 @@ class Recorder:
         InputError
             Not one step was recorded; the run is marked as failed.
         """
-        if self._recording.closed:
+        if self._recording.closed or not self._recording.is_mine:
             return
         self._end(Status.FAILED if failure else Status.COMPLETE, failure)
         if not (failure or self._recording.monitor.records):
@@ -273,24 +279,33 @@ class Recorder:
     ) -> None:
         if kind is None:
             self.close()
-        elif not self._recording.closed:
+        elif self._recording.stopped:
+            self._end(Status.INTERRUPTED, STOPPED)
+        else:
             stopped = issubclass(kind, _INTERRUPTIONS)
             self._end(Status.INTERRUPTED if stopped else Status.FAILED, " ".join(f"{kind.__name__}: {error}".split()))
 
     def _end(self, status: Status, reason: str) -> None:
-        self._unclosed.detach()
-        self._steps.close()
-        self._activations.close()
-        self._weights.look()
-        status, reason = self._recording.judged(status, reason)
-        if status is Status.COMPLETE:
-            self._recording.monitor.finish_interval()  # of the masks its steps were taken with
-        self._note_masks(thorough=True, between_steps=True)
-        self._recording.end(status, reason)
+        if self._recording.closed or not self._recording.is_mine:
+            return
+        with self._recording.signals:
+            self._unclosed.detach()
+            self._steps.close()
+            self._activations.close()
+            self._weights.look()
+            status, reason = self._recording.judged(status, reason)
+            if status is Status.COMPLETE:
+                self._recording.monitor.finish_interval()  # of the masks its steps were taken with
+            self._note_masks(thorough=True, between_steps=True)
+            self._recording.end(status, reason)
 
     def _begin_step(self) -> bool | None:
         if self._recording.closed:  # another Recorder took the run over
             return None
+        with self._recording.signals:
+            return self._begun()
+
+    def _begun(self) -> bool:
         if self._recording.is_full:
             self._recording.roll_over()
             self._probe.forget()
@@ -304,6 +319,10 @@ class Recorder:
         return due or monitor.measures
 
     def _take_step(self, values: torch.Tensor | None, skipped: torch.Tensor | None) -> None:
+        with self._recording.signals:
+            self._take(values, skipped)
+
+    def _take(self, values: torch.Tensor | None, skipped: torch.Tensor | None) -> None:
         monitor = self._recording.monitor
         if monitor.may_be_recorded:
             if not self._steps.by_hand:

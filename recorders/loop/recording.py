@@ -29,6 +29,7 @@ from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
 from recorders.store.root import open_root, recording_names
+from recorders.store.signals import STOPPED, SignalListener
 from recorders.store.writer import RecordingWriter
 from recorders.upkeep.compaction import compact, consolidate
 from recorders.upkeep.packed import packed_with
@@ -71,6 +72,8 @@ class LoopRecording:
         Where to go on.
     digest : str
         Of the weights that the loop begins with.
+    lock : bool
+        Whether the recording is locked against other processes.
 
     Attributes
     ----------
@@ -82,6 +85,10 @@ class LoopRecording:
         Measures and writes.
     masks : dict of str to Tensor
         Those in force, by weight; the last ones are kept with the run.
+    signals : SignalListener
+        What is done inside it is not cut by a signal.
+    stopped : bool
+        Whether SIGTERM came, and nobody let the loop go on.
 
     Raises
     ------
@@ -106,6 +113,7 @@ class LoopRecording:
         exist: str,
         steps_done: int,
         digest: str,
+        lock: bool = True,
     ) -> None:
         self.monitor: Monitor
         self.store, self._run, self._about = store, run, about
@@ -116,7 +124,8 @@ class LoopRecording:
         self._sizes = {name: int(torch.Size(shape).numel()) for name, shape in shapes.items()}
         self.masks: dict[str, torch.Tensor] = {}
         self.sources: tuple[Mapping[str, str], Mapping[str, str]] = {}, {}  # of masks and of activations
-        self.closed = False
+        self.closed = self.stopped = False
+        self.signals = SignalListener(lambda: self.monitor.commit(), self._stop)
         self.name = self._base = recording_name(run)
         self._process = os.getpid()
         self._scalars: set[str] = set()
@@ -124,18 +133,25 @@ class LoopRecording:
         self._open = ExitStack()
         try:
             open_root(store, create=True)
-            self._open.enter_context(exclusive(store, self._base))  # its continuations are under this lock too
+            # Its continuations are under this lock too.
+            self._open.enter_context(exclusive(store, self._base, lock=lock))
             check_names(store, run, indicators, but=self._base)
             self._start(exist, steps_done)
         except BaseException:
             self._open.close()
             raise
         _OPEN[self._key] = self
+        self.signals.open()
 
     @property
     def step(self) -> int:
         """Optimiser steps recorded so far."""
         return self.monitor.step
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process made it: a forked child must leave it alone."""
+        return os.getpid() == self._process
 
     @property
     def is_full(self) -> bool:
@@ -166,25 +182,33 @@ class LoopRecording:
             self._scalars.add(name)
 
     def end(self, status: Status, reason: str = "") -> None:
-        """Write everything, the masks and the state, and let go of the run."""
-        if self.closed:
+        """Write everything, the masks and the state, and let go of the run; a forked child cannot end its parent's."""
+        if self.closed or not self.is_mine:
             return
         self.closed = True
         _OPEN.pop(self._key, None)
-        with self._open:
-            self._check_there()
-            self._write_end(status, reason)
-            compact(self.store, self.name)
-            consolidate(self.store)
+        with self.signals:
+            self.signals.close()
+            with self._open:
+                self._check_there()
+                self._write_end(status, reason)
+                compact(self.store, self.name)
+                consolidate(self.store)
+        if self.stopped and status is Status.INTERRUPTED:
+            how = "make it again with exist='resume' and the steps_done of your checkpoint to go on"
+            sys.stderr.write(f"recorders: {self._base} of {self.store} was {STOPPED} after step {self.step}: {how}\n")
 
     def abandon(self) -> None:
         """End a run that nobody closed; in the process that made it alone, and never into a store that is gone."""
-        if self.closed or os.getpid() != self._process:
-            return
         try:
-            self.end(Status.INTERRUPTED, "the Recorder was not closed")
+            self.end(Status.INTERRUPTED, STOPPED if self.stopped else "the Recorder was not closed")
         except BurdenError as error:
             sys.stderr.write(f"recorders: {self._base} of {self.store}: {error}\n")
+
+    def _stop(self, stopping: bool) -> None:
+        self.stopped = stopping
+        status, reason = (Status.INTERRUPTED, STOPPED) if stopping else (Status.RUNNING, "")
+        self._writer.set_status(0, status, reason)
 
     @property
     def _key(self) -> tuple[Path, str]:

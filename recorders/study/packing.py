@@ -48,7 +48,9 @@ class Packed:
     runs: int
 
 
-def pack_stores(stores: Iterable[str | PathLike[str]], out: str | PathLike[str], *, command: str = "") -> list[Packed]:
+def pack_stores(
+    stores: Iterable[str | PathLike[str]], out: str | PathLike[str], *, command: str = "", lock: bool = True
+) -> list[Packed]:
     """Merge the finished recordings of stores into a new store: one recording for each schedule.
 
     Parameters
@@ -59,6 +61,8 @@ def pack_stores(stores: Iterable[str | PathLike[str]], out: str | PathLike[str],
         The new store; it appears when it is whole.
     command : str
         The command that packs, for the provenance.
+    lock : bool
+        False where a file system has no locks; then it is yours to see that nobody writes meanwhile.
 
     Returns
     -------
@@ -81,8 +85,8 @@ def pack_stores(stores: Iterable[str | PathLike[str]], out: str | PathLike[str],
     with ExitStack() as held:
         for store in dict.fromkeys(store.resolve() for store in sources):
             open_root(store, create=False)
+            held.enter_context(exclusive(store, lock=lock))
             recover_all(store)
-            held.enter_context(exclusive(store))
             for name in recording_names(store):
                 held.enter_context(exclusive(store, name))
         parts = [Part(store, name) for store in sources for name in recording_names(store)]
@@ -91,7 +95,7 @@ def pack_stores(stores: Iterable[str | PathLike[str]], out: str | PathLike[str],
         _check_finished(parts)
         groups = _by_schedule(parts)
         _check_distinct(groups)
-        held.enter_context(exclusive(target))
+        held.enter_context(exclusive(target, lock=lock))
         return _written(groups, target, command)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -10,26 +11,28 @@ from typing import Any
 
 import zarr
 
-from recorders.contract import Status
+from recorders.contract import BurdenError, RunError, Status
 from recorders.data import DataSet
 from recorders.measure.fused_sums import summed_by
 from recorders.networks.factory import ModelFactory
 from recorders.settings.axes import told_apart
 from recorders.settings.runs import Run
 from recorders.settings.settings import Settings
-from recorders.store.lock import exclusive
+from recorders.store.lock import exclusive, real_place
 from recorders.store.provenance import provenance
 from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover_all
 from recorders.store.root import open_root, recording_names
+from recorders.store.signals import listening
+from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
-from recorders.study.executor import Task, execute, start_executor
+from recorders.study.executor import Lost, Task, Unmet, execute, start_executor
 from recorders.study.kept import axes_there, kept_runs
 from recorders.study.mending import mend
 from recorders.study.planning import Block, StudyPlan, plan_study, planned_layout
 from recorders.study.progress import Progress
 from recorders.study.resources import Resources
-from recorders.study.worker import Worker, start, work
+from recorders.study.worker import NEEDS_MASK, Worker, start, work
 from recorders.upkeep.compaction import compact, consolidate
 
 _PRELOAD = ("recorders.study.preloading",)
@@ -47,6 +50,7 @@ def record_study(
     model: ModelFactory | None = None,
     command: str = "",
     progress: Progress | None = None,
+    lock: bool = True,
 ) -> list[Outcome]:
     """Train and record every run of a study that is not finished in the store.
 
@@ -72,6 +76,8 @@ def record_study(
         The command that regenerates the study, for the provenance.
     progress : Progress, optional
         Told how many runs there are and how each one ended.
+    lock : bool
+        False where the file system has no locks; then it is yours to see that nobody else writes into the store.
 
     Returns
     -------
@@ -83,25 +89,32 @@ def record_study(
     InputError
         Settings, data, model or store cannot be used as asked.
     RunError
-        The disk is full, or a worker died.
+        The disk is full, or worker processes cannot be started.
+    Terminated
+        SIGTERM came: what was measured is written, unfinished runs are ``interrupted``.
     """
-    if using is not None and not using.stacked:
-        start_executor(_PRELOAD)  # it imports while the images are loaded
-    plan = plan_study(settings, name=name, data=data, data_root=data_root, offline=offline, using=using, model=model)
-    outcomes = []
-    for block in plan.blocks:
-        with progress or Progress(silent=True) as shown:
-            if block.settings.axes:
-                shown.note(f"recording {block.name}")
-            outcomes += _record_block(block, plan, Path(store), command, shown)
-    return outcomes
+    with listening():
+        if using is not None and not using.stacked:
+            start_executor(_PRELOAD)  # it imports while the images are loaded
+        plan = plan_study(
+            settings, name=name, data=data, data_root=data_root, offline=offline, using=using, model=model
+        )
+        outcomes, place = [], real_place(store)
+        for block in plan.blocks:
+            with progress or Progress(silent=True) as shown:
+                if block.settings.axes:
+                    shown.note(f"recording {block.name}")
+                outcomes += _record_block(block, plan, place, command, shown, lock=lock)
+        return outcomes
 
 
-def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, shown: Progress) -> list[Outcome]:
+def _record_block(
+    block: Block, plan: StudyPlan, store: Path, command: str, shown: Progress, *, lock: bool
+) -> list[Outcome]:
     config = block.settings.as_dict()
     if plan.model:
         config["model"] = f"{plan.model.__module__}.{plan.model.__qualname__}"
-    with exclusive(store):
+    with exclusive(store, lock=lock):
         for line in mend(store):
             shown.note(line)
         open_root(store, create=True)
@@ -127,14 +140,30 @@ def _record_block(block: Block, plan: StudyPlan, store: Path, command: str, show
         missing = [run for run in block.runs if not kept[run][1].finished]
         outcomes = []
         shown.start(len(block.runs), len(missing))
-        for outcome in _train(missing, kept, block, plan, store):
-            outcomes.append(outcome)
-            shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
-        for recording in {place.recording for place, _ in kept.values()}:
-            with exclusive(store, recording):
-                compact(store, recording)
-        consolidate(store)
+        recordings = {place.recording for place, _ in kept.values()}
+        with _missed(store, recordings):
+            for outcome in _train(missing, kept, block, plan, store, shown):
+                outcomes.append(outcome)
+                shown.ended(outcome.run.run_id, outcome.status, outcome.reason)
+            for recording in recordings:
+                with exclusive(store, recording):
+                    compact(store, recording)
+            consolidate(store)
     return outcomes
+
+
+@contextmanager
+def _missed(store: Path, recordings: Iterable[str]) -> Iterator[None]:
+    """Say in one line that a recording was deleted meanwhile, whatever stumbled over it."""
+    try:
+        yield
+    except BurdenError:
+        raise
+    except Exception as error:
+        gone = [store / name for name in recordings if not (store / name / "zarr.json").exists()]
+        if not gone:
+            raise
+        raise RunError(f"{gone[0]} is gone: it was moved or deleted while it was recorded") from error
 
 
 def _about(block: Block, plan: StudyPlan) -> dict[str, Any]:
@@ -149,7 +178,12 @@ def _free_name(store: Path, name: str) -> str:
 
 
 def _train(
-    missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]], block: Block, plan: StudyPlan, store: Path
+    missing: Sequence[Run],
+    kept: dict[Run, tuple[Place, Status]],
+    block: Block,
+    plan: StudyPlan,
+    store: Path,
+    shown: Progress,
 ) -> Iterator[Outcome]:
     """Train what is missing, each run after the one whose mask it starts from."""
 
@@ -169,8 +203,23 @@ def _train(
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
     arguments = (store, block.settings, images.shared(), using.device, plan.model, using.profiled)
-    for _, outcomes in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
-        yield from outcomes
+    for task, ended in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
+        if isinstance(ended, Unmet):
+            yield _given_up(task.payload, Status.FAILED, f"{NEEDS_MASK}, which {ended}", store)
+        elif not isinstance(ended, Lost):
+            yield from ended
+        elif ended.final:
+            terminated = all(death.terminated for death in ended.deaths)
+            yield _given_up(task.payload, Status.INTERRUPTED if terminated else Status.FAILED, str(ended), store)
+        else:
+            shown.note(f"{task.payload.runs[0].run_id}: {ended}; it starts over")
+
+
+def _given_up(assignment: Assignment, status: Status, reason: str, store: Path) -> Outcome:
+    """Note why a run did not come to its end, where its process can no longer do it."""
+    [place], [run] = assignment.places, assignment.runs
+    RecordingWriter(store, place.recording, [place.row]).set_status(place.row, status, reason)
+    return Outcome(run, status, reason)
 
 
 def _cohorts(missing: Sequence[Run], kept: dict[Run, tuple[Place, Status]]) -> Iterator[list[Run]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import Purpose, derive
 from recorders.settings.runs import Run
 from recorders.settings.settings import Settings
+from recorders.store.signals import STOPPED, SignalListener
 from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
 from recorders.training.cohort import Cohort
@@ -31,6 +32,7 @@ from recorders.training.probing import CohortProbe
 from recorders.training.profile import UNPROFILED, Profile
 from recorders.training.train import method_of, steps_per_epoch, train
 
+NEEDS_MASK = "needs the final mask of its iterative run"
 _Ready = tuple["Place", Run, Method]
 
 
@@ -121,8 +123,6 @@ class Worker:
             [method.masks_gradients for method in methods],
             self._settings.training.precision,
         )
-        with profile("writing"):
-            writer.begin(cohort.digests)
         probe = self._of_cohort(cohort, runs[0], methods)
         monitor = Monitor(
             writer,
@@ -133,34 +133,49 @@ class Worker:
             device=self._device,
             indicators=asked_indicators(self._settings.recording.indicators).variables,
         )
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
-            torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
-            seeds = [run.seed for run in runs]
-            try:
-                failures = train(cohort, methods, seeds, self._feed, self._settings, monitor, probe, profile)
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                failures = dict.fromkeys(range(len(runs)), self._less_memory())
-        outcomes = []
-        with profile("writing"):
-            monitor.close()
-            for i, (place, run) in enumerate(zip(places, runs, strict=True)):
-                if i in failures:
-                    outcomes.append(self._end(writer, place, run, Status.FAILED, failures[i]))
-                    continue
-                masked_by = "" if run.strategy == "dense" else f"strategy {run.strategy}"
-                activations = list(cohort.activation_sources.values())
-                writer.write_sources(place.row, [masked_by] * len(cohort.names), activations)
-                writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
-                if probe is not None and i in (overlaps := probe.overlaps()):
-                    writer.write_overlap(place.row, overlaps[i])
-                if monitor.diverged[i]:
-                    outcomes.append(self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite"))
-                else:
-                    outcomes.append(self._end(writer, place, run, Status.COMPLETE))
-        return outcomes
+        listener = SignalListener(monitor.commit, partial(_mark, writer, places), quiet=_worker is not None)
+        with listener.heard() as signals:
+            with profile("writing"):
+                writer.begin(cohort.digests)
+            devices = [self._device] if self._device.type == "cuda" else []
+            with torch.random.fork_rng(devices=devices):  # dropout (of a single run) draws from the global generator
+                torch.manual_seed(derive(runs[0].seed, Purpose.TRAINING))
+                how = [run.seed for run in runs], self._feed, self._settings
+                try:
+                    failures = train(cohort, methods, *how, monitor, probe, profile, signals.point)
+                except RuntimeError as error:
+                    if not _out_of_memory(error):
+                        raise
+                    failures = dict.fromkeys(range(len(runs)), self._less_memory())
+            with profile("writing"):
+                monitor.close()
+                return [
+                    self._end(writer, place, run, Status.FAILED, failures[i])
+                    if i in failures
+                    else self._conclude(writer, place, run, cohort, monitor, probe, i)
+                    for i, (place, run) in enumerate(zip(places, runs, strict=True))
+                ]
+
+    def _conclude(
+        self,
+        writer: RecordingWriter,
+        place: Place,
+        run: Run,
+        cohort: Cohort,
+        monitor: Monitor,
+        probe: CohortProbe | None,
+        i: int,
+    ) -> Outcome:
+        """Write what is known at the end of a run."""
+        masked_by = "" if run.strategy == "dense" else f"strategy {run.strategy}"
+        activations = list(cohort.activation_sources.values())
+        writer.write_sources(place.row, [masked_by] * len(cohort.names), activations)
+        writer.write_masks(place.row, {name: m.cpu().numpy() for name, m in cohort.run_masks(i).items()})
+        if probe is not None and i in (overlaps := probe.overlaps()):
+            writer.write_overlap(place.row, overlaps[i])
+        if monitor.diverged[i]:
+            return self._end(writer, place, run, Status.DIVERGED, "loss or gradients are not finite")
+        return self._end(writer, place, run, Status.COMPLETE)
 
     def _sampling(self, runs: Sequence[Run]) -> SampledSteps:
         how, epochs = self._settings.recording, self._settings.training.epochs
@@ -201,7 +216,7 @@ class Worker:
             keeper = self._writer([needs])
             status = keeper.status(needs.row)
             if status is not Status.COMPLETE:
-                raise RunError(f"needs the final mask of its iterative run, which is {status}")
+                raise RunError(f"{NEEDS_MASK}, which is {status}")
             matched = {name: torch.from_numpy(mask) for name, mask in keeper.read_masks(needs.row).items()}
             if run.strategy == "optimal":
                 return matched
@@ -211,6 +226,14 @@ class Worker:
     def _end(writer: RecordingWriter, place: Place, run: Run, status: Status, reason: str = "") -> Outcome:
         writer.set_status(place.row, status, reason)
         return Outcome(run, status, reason)
+
+
+def _mark(writer: RecordingWriter, places: Sequence[Place], stopping: bool) -> None:
+    for place in places:
+        if stopping:
+            writer.set_status(place.row, Status.INTERRUPTED, STOPPED)
+        else:
+            writer.set_status(place.row, Status.RUNNING)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

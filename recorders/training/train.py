@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -74,6 +74,7 @@ def train(
     monitor: Monitor,
     probe: CohortProbe | None,
     profile: Profile = UNPROFILED,
+    between_steps: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
     """Train every run of a cohort to the end.
 
@@ -95,6 +96,8 @@ def train(
         Measures the burden of mask updates, and the survivors' load of runs without any at the same steps.
     profile : Profile
         Times the sections of the training.
+    between_steps : callable
+        Called before every step, where nothing is half measured.
 
     Returns
     -------
@@ -145,6 +148,7 @@ def train(
 
     batches = _batches(seeds, settings, data.samples, data.device)
     for step, (epoch, indices) in enumerate(profile.drawn("data", batches)):
+        between_steps()
         with profile("data"):
             images, labels = data.batch(indices, seeds, epoch)
         if step in updates:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -100,6 +102,36 @@ def test_a_profile_is_printed_where_it_is_asked_for(burden: Burden, tmp_path: Pa
     code, out, _ = burden(*asked, "--profile")
     assert (code, out.splitlines()[0]) == (0, "no run was trained, so there is nothing to profile")
     assert burden(*asked)[:2] == (0, f"recorded into {tmp_path / 's.zarr'}\n")
+
+
+def test_a_file_system_without_locks_is_named_with_the_way_round(
+    burden: Burden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    store, packed = tmp_path / "s.zarr", tmp_path / "p.zarr"
+    recorded = (
+        "record",
+        "fig2",
+        *SMALL,
+        "--strategies",
+        "iterative",
+        "--seeds",
+        "0",
+        "--stacked",
+        "yes",
+        "--out",
+        store,
+    )
+    for asked in (recorded, ("pack", store, "--out", packed)):
+        code, out, err = burden(*asked)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "has no file locks (Operation not supported): " in err
+        assert "pass --no-lock" in err
+        assert burden(*asked, "--no-lock")[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.zarr", "s.zarr"]
 
 
 def test_a_dry_run_has_no_profile(burden: Burden, tmp_path: Path) -> None:
@@ -214,12 +246,11 @@ def test_the_study_is_the_word_that_stands_where_the_study_stands(burden: Burden
 FLAGS = """
     --allocation --allow-empty-layers --axes --batch-size --compressions --config --crop-padding --data --data-root
     --depth --device --dry-run --epochs --evaluate-every --flip --help --hidden --image-size --indicators
-    --initial-sparsity --interval --learning-rate --learning-rate-shape --merge-metric --mlp-ratio --momentum
-    --no-allow-empty-layers --no-dry-run --no-flip --no-offline --no-profile --no-proportional-attention --offline
-    --optimizer --out --patch --precision --preset --probe-every --probe-size --profile --proportional-attention
-    --pruning-end
-    --pruning-interval --resize --sample-every --seeds --setup --sparsities --stacked --strategies --weight-decay
-    --workers
+    --initial-sparsity --interval --learning-rate --learning-rate-shape --lock --merge-metric --mlp-ratio --momentum
+    --no-allow-empty-layers --no-dry-run --no-flip --no-lock --no-offline --no-profile --no-proportional-attention
+    --offline --optimizer --out --patch --precision --preset --probe-every --probe-size --profile
+    --proportional-attention --pruning-end --pruning-interval --resize --sample-every --seeds --setup --sparsities
+    --stacked --strategies --weight-decay --workers
 """
 
 

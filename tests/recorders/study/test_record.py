@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from dataclasses import replace
 from functools import partial
@@ -14,15 +13,13 @@ import xarray as xr
 import zarr
 from torch import nn
 
-from recorders.contract import InputError, RunError, Status
+from recorders.contract import InputError, Status
 from recorders.settings.runs import Run
 from recorders.settings.settings import Settings
 from recorders.study.assignment import Outcome
-from recorders.study.executor import Task, execute
 from recorders.study.progress import Progress
 from recorders.study.record import Resources, record_study
 from recorders.training.profile import SECTIONS
-from tests.progress import PATIENCE
 
 SETTINGS = Settings().with_values(
     strategies=("iterative", "optimal", "random", "dense"),
@@ -287,30 +284,6 @@ def test_the_store_may_be_text_and_the_model_of_a_stack_need_not_be_sent(tmp_pat
     assert {o.status for o in outcomes} == {Status.COMPLETE}
 
 
-def _start(value: int) -> None:
-    global _value
-    _value = value
-
-
-def _work(payload: int) -> int:
-    if payload < 0:
-        import os
-
-        os._exit(3)
-    return payload + _value
-
-
-def test_tasks_run_after_what_they_need_and_a_dead_worker_is_reported() -> None:
-    tasks = [Task("c", 3, needs="b"), Task("b", 2, needs="a"), Task("a", 1), Task("d", 4, needs="elsewhere")]
-    run = partial(execute, workers=2, initializer=_start, initargs=(10,))
-    ended = [(task.key, result) for task, result in run(tasks, _work)]
-    assert dict(ended) == {"a": 11, "b": 12, "c": 13, "d": 14}
-    keys = [key for key, _ in ended]
-    assert keys.index("a") < keys.index("b") < keys.index("c")
-    with pytest.raises(RunError, match="a worker process died"):
-        list(run([Task("x", -1)], _work))
-
-
 def test_run_names_are_stable() -> None:
     assert Run("random", 0.9, 3, "matched").run_id == "random-matched-s0.9-seed3"
     assert Run("random", 0.9, 3, "global").run_id == "random-s0.9-seed3"
@@ -341,17 +314,6 @@ def test_dropout_cannot_be_stacked(tmp_path: Path) -> None:
     settings = SETTINGS.with_values(strategies=("iterative",), sparsities=(0.5, 0.8), seeds=(0,), epochs=1)
     with pytest.raises(InputError, match="dropout cannot be trained as a stack: pass --stacked no"):
         record_study(settings, tmp_path / "s.zarr", using=replace(CPU, stacked=True), model=Bottleneck)
-
-
-def test_the_callers_own_processes_are_left_alone() -> None:
-    mine = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(PATIENCE,))
-    mine.start()
-    try:
-        assert list(execute([Task("a", 1)], _work, workers=1, initializer=_start, initargs=(1,)))
-        assert mine.is_alive()
-    finally:
-        mine.terminate()
-        mine.join()
 
 
 def test_empty_layers_can_be_allowed_in_the_same_store_and_allocations_share_one(tmp_path: Path) -> None:
