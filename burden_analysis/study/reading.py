@@ -167,7 +167,9 @@ class _Reading:
         place = f"{self._key}/{name}/zarr.json"
         if not isinstance(document, dict) or "node_type" not in document:
             raise DamagedError(place, "has no node_type")
-        if not (self._trusted and name in self._consolidated) and is_altered(document, name):
+        if not (self._trusted and name in self._consolidated) and is_altered(
+            document, name, must_tell=name in self._manifest
+        ):
             raise DamagedError(place, "is not what was written")
         if document["node_type"] != "array":
             return None

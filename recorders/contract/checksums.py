@@ -63,10 +63,13 @@ def is_whole_file(content: bytes) -> bool:
     return said == checksum(content[:place] + _OPEN.encode() + content[place + _DIGITS :]).encode()
 
 
-def is_altered(document: Mapping[str, Any], path: str) -> bool:
-    """Whether a ``zarr.json`` differs from what was written; those of older versions carry no checksum."""
-    said = document.get("attributes", {}).get(CHECKSUM)
-    return said is not None and said != document_checksum(document, path)
+def is_altered(document: Mapping[str, Any], path: str, *, must_tell: bool = False) -> bool:
+    """Whether a ``zarr.json`` differs from what was written; those of older versions need not carry a checksum."""
+    attributes = document.get("attributes", {})
+    said = attributes.get(CHECKSUM)
+    if said is None:
+        return must_tell or MANIFEST in attributes
+    return bool(said != document_checksum(document, path))
 
 
 def chunk_checksums(contents: Iterable[bytes | None]) -> str:

@@ -105,7 +105,7 @@ def _restored(folder: Path, finding: Finding) -> bool:
     except (OSError, ValueError):
         return False
     path = str(finding.place.parent.relative_to(folder))
-    if finding.place.name != "zarr.json" or path not in known or is_altered(known[path], path):
+    if finding.place.name != "zarr.json" or path not in known or is_altered(known[path], path, must_tell=True):
         return False
     drop(finding.place)
     finding.place.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def _mark_runs(store: Path, name: str, broken: list[Finding]) -> Iterator[str]:
     for row, finding in sorted(by_row.items()):
         for state in (*TEXTS, *_MARKS.values(), COMMITS, "status"):
             place = folder / state / "c" / str(row)
-            if place.exists() and _read(zarr.open_group(folder, mode="r"), state, row) is None:
+            if place.is_dir() or _read(zarr.open_group(folder, mode="r"), state, row) is None:
                 drop(place)
         writer = RecordingWriter(store, name, [row])
         writer.set_status(row, Status.FAILED, f"damaged: {finding.place} {finding.what}")

@@ -13,6 +13,7 @@ import zarr
 from recorders.contract import ABSENT, COMMITS, MANIFEST, chunk_checksums, is_altered, listed_checksum
 from recorders.store.documents import read_document
 from recorders.store.manifest import chunk_paths, content
+from recorders.store.recording import STATE
 from recorders.store.root import leftovers, recording_names
 from recorders.store.stored_names import MASKS
 from recorders.upkeep.committed_runs import run_problems
@@ -90,7 +91,7 @@ def recording_findings(store: Path, name: str) -> Iterator[Finding]:
     manifest: Mapping[str, str | None] | None = read_document(folder)["attributes"].get(MANIFEST)
     documents: dict[str, dict[str, Any]] = {}
     for path in _array_paths(folder, manifest or {}):
-        document, problem = _array_document(folder, path)
+        document, problem = _array_document(folder, path, must_tell=path in (manifest or ()))
         if problem:
             harm = Harm.GROUP if path == MASKS else Harm.RECORDING
             yield Finding(folder / path / "zarr.json", problem, harm, name)
@@ -106,7 +107,7 @@ def recording_findings(store: Path, name: str) -> Iterator[Finding]:
         for position, file, what in found:
             rows = _rows(document, position) if _is_series(path, document) else ()
             yield Finding(file, what, Harm.RUNS if rows else Harm.RECORDING, name, rows)
-    if manifest is not None and manifest.get(COMMITS, "") is None and COMMITS in documents:
+    if manifest is not None and manifest.get(COMMITS, "") is None and documents.keys() >= {*STATE}:
         for row, path, what in run_problems(folder, documents):
             yield Finding(folder / path / "c" / str(row), what, Harm.RUNS, name, (row,))
 
@@ -134,7 +135,7 @@ def _array_paths(folder: Path, manifest: Mapping[str, str | None]) -> list[str]:
     return list(dict.fromkeys([*manifest, *found]))
 
 
-def _array_document(folder: Path, path: str) -> tuple[dict[str, Any] | None, str]:
+def _array_document(folder: Path, path: str, *, must_tell: bool) -> tuple[dict[str, Any] | None, str]:
     """Read what describes an array, and say what is wrong with it; nothing for what is no array."""
     try:
         document = read_document(folder / path)
@@ -142,7 +143,7 @@ def _array_document(folder: Path, path: str) -> tuple[dict[str, Any] | None, str
         return None, "is missing"
     except (OSError, ValueError) as error:
         return None, f"cannot be read ({error})"
-    if not isinstance(document, dict) or is_altered(document, path):
+    if not isinstance(document, dict) or is_altered(document, path, must_tell=must_tell):
         return None, "is not what was written"
     return (document, "") if document.get("node_type") == "array" else (None, "")
 

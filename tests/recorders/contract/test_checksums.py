@@ -82,6 +82,7 @@ def test_metadata_tell_when_they_are_altered(change: dict[str, object], altered:
     assert is_altered(whole | change | {"attributes": attributes}, "loss") is altered
     assert is_altered(whole, "accuracy")  # metadata of arrays that were swapped
     assert not is_altered(DOCUMENT, "loss")  # of a version that told nothing
+    assert is_altered(DOCUMENT, "loss", must_tell=True)
 
 
 def test_every_flipped_bit_of_a_sealed_file_is_noticed() -> None:
