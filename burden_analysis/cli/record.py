@@ -13,7 +13,7 @@ from burden_analysis.cli.arguments import STORE, Record, Reproduce, Trained
 from burden_analysis.cli.dry_run import dry_run
 from burden_analysis.cli.profile import profile_table
 from burden_analysis.cli.report import write_all
-from recorders.contract import InputError
+from recorders.contract import InputError, one_line, printable
 from recorders.settings.axes import blocks
 from recorders.settings.presets import preset
 from recorders.settings.settings import merges
@@ -31,7 +31,7 @@ def record(asked: Record, command: str) -> int:
 
         return dry_run(plan_study(**_study(asked)), asked.out)
     outcomes, profile = _train(asked, asked.out, command)
-    sys.stdout.write(f"{profile}recorded into {asked.out}\n")
+    sys.stdout.write(printable(f"{profile}recorded into {asked.out}\n"))
     return _exit_code(outcomes)
 
 
@@ -42,7 +42,7 @@ def reproduce(asked: Reproduce, command: str) -> int:
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
     outcomes, profile = _train(asked, store, command)
     page = write_all(store, asked.out, command)
-    sys.stdout.write(f"{profile}wrote {page}\n")
+    sys.stdout.write(printable(f"{profile}wrote {page}\n"))
     return _exit_code(outcomes)
 
 
@@ -72,5 +72,5 @@ def _study(asked: Trained) -> dict[str, Any]:
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
     bad = [o for o in outcomes if o.reason]
     for outcome in bad:
-        sys.stderr.write(f"burden: run {outcome.run.run_id} {outcome.status}: {outcome.reason}\n")
+        sys.stderr.write(f"burden: run {outcome.run.run_id} {outcome.status}: {one_line(outcome.reason)}\n")
     return 1 if bad else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from burden_analysis.cli.arguments import INDICATORS
 from burden_analysis.cli.compare import claimed_order
-from recorders.contract import InputError
+from recorders.contract import InputError, one_line, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +36,7 @@ def figure(asked: Figure, _: str) -> int:
     drawn = _difference_map(dataset) if compressed else figure2(dataset, order=asked.order or None)
     with disk_errors(out):
         drawn.save(out)
-    sys.stdout.write(f"wrote {out}\n\n{drawn.caption}\n")
+    sys.stdout.write(printable(f"wrote {out}\n\n{drawn.caption}\n"))
     return 0
 
 
@@ -44,7 +44,7 @@ def report(asked: Report, command: str) -> int:
     """Write figures, tests and report of a study into a folder."""
     if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
-    sys.stdout.write(f"wrote {write_all(asked.store, asked.out, command)}\n")
+    sys.stdout.write(printable(f"wrote {write_all(asked.store, asked.out, command)}\n"))
     return 0
 
 
@@ -78,7 +78,7 @@ def _write_tables(dataset: xr.Dataset, folder: Path, command: str) -> Path:
 
     study = compression_study(dataset)
     if study.reason:
-        sys.stderr.write(f"burden: did not judge the effect of compression: {study.reason}\n")
+        sys.stderr.write(f"burden: did not judge the effect of compression: {one_line(study.reason)}\n")
     with disk_errors(folder):
         return write_tables_report(dataset, study, folder, command=command, unstarted=unstarted(dataset))
 
@@ -129,5 +129,5 @@ def _comparisons(dataset: xr.Dataset, claimed: Comparison | None) -> list[Compar
         try:
             made += comparisons()
         except InputError as error:
-            sys.stderr.write(f"burden: did not compare {what}: {error}\n")
+            sys.stderr.write(f"burden: did not compare {what}: {one_line(str(error))}\n")
     return made

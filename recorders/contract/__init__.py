@@ -6,6 +6,7 @@ This is the only part of `recorders` that `burden_analysis` and `reports` may im
 from recorders.contract.config import SECTIONS, flat_config, short_name
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
 from recorders.contract.parameters import magnitudes, owning_layer
+from recorders.contract.printable import one_line, printable, shortened
 from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
     COMBINATIONS,
@@ -46,8 +47,11 @@ __all__ = [
     "interval_mean",
     "magnitudes",
     "mean_name",
+    "one_line",
     "owning_layer",
+    "printable",
     "short_name",
+    "shortened",
     "unknown_name",
     "variable",
 ]
