@@ -42,6 +42,7 @@ def figure(asked: Figure, _: str) -> int:
 
 def report(asked: Report, command: str) -> int:
     """Write figures, tests and report of a study into a folder."""
+    check_outside(asked.out)
     if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
     sys.stdout.write(printable(f"wrote {write_all(asked.store, asked.out, command)}\n"))
@@ -57,7 +58,15 @@ def write_all(store: Path, folder: Path, command: str) -> Path:
     return (_write_tables if varies_compression(dataset) else _write_fig2)(dataset, folder, command)
 
 
+def check_outside(out: Path, *, store: bool = False) -> None:
+    """Refuse to write among the arrays of a store; what is written may be one itself."""
+    for folder in (*([] if store else [out.absolute()]), *out.absolute().parents):
+        if (folder / "zarr.json").exists():
+            raise InputError(f"{out} lies in the zarr store {folder}: choose another --out")
+
+
 def _check_free(out: Path, overwrite: bool) -> None:
+    check_outside(out)
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists: choose another --out, or pass --overwrite")
 

@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from recorders.contract import InputError
 from recorders.data.checking import check_part, constant_channels
+from recorders.data.memory import check_memory
 from recorders.data.sharing import SharedFile, share_memory
 
 
@@ -70,6 +71,9 @@ class DataSet:
             return self
         if size < max(height, width):
             raise InputError(f"image_size {size} is smaller than the {height}x{width} images of {self.name}")
+        count = len(self.train_images) + len(self.test_images)
+        what = f"{count} images of {size}x{size}"
+        check_memory(what, count * self.image_shape[0] * size**2, "give a smaller --image-size")
         top, left = (size - height) // 2, (size - width) // 2
         border = (left, size - width - left, top, size - height - top)
         return self._with(

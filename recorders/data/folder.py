@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from recorders.contract import InputError
 from recorders.data.dataset import DataSet
 from recorders.data.decoding import decode_image
+from recorders.data.memory import check_memory
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 _OF_DESKTOPS = ("thumbs.db", "desktop.ini")
@@ -86,10 +86,6 @@ def _decode(listed: dict[str, list[Path]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _room_for(count: int, first: torch.Tensor, path: Path) -> torch.Tensor:
     """Take the memory for all images, after looking whether there is as much."""
-    size = count * first.numel()
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else size
-    if size > there:
-        shape = f"{first.shape[2]}x{first.shape[1]}"
-        of = f"{count} images of {shape}, as {path} is,"
-        raise InputError(f"{of} take {size / 1e9:.1f} GB, this machine has {there / 1e9:.1f}: resize them")
+    what = f"{count} images of {first.shape[2]}x{first.shape[1]}, as {path} is,"
+    check_memory(what, count * first.numel(), "resize them first")
     return torch.empty((count, *first.shape), dtype=torch.uint8)

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from recorders.contract import InputError, short_name, shortened, unknown_name
 
 T = TypeVar("T")
+_MOST = 2**31 - 1  # of anything that is counted
 _LONGEST = 100  # of a name that is compared with others
 
 
@@ -27,8 +28,9 @@ def _number(value: Any) -> Any:
 
 # Strict: True is no number, "5" and 5.0 are no int; an int is a float.
 Flag = Annotated[bool, Field(strict=True)]
-Amount = Annotated[int, Field(strict=True, ge=0)]
-Count = Annotated[int, Field(strict=True, gt=0)]
+Seed = Annotated[int, Field(strict=True, ge=0)]
+Amount = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+Count = Annotated[int, Field(strict=True, gt=0, le=_MOST)]
 Number = Annotated[float, BeforeValidator(_number), Field(strict=True, allow_inf_nan=False)]
 
 
