@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from recorders.contract import InputError
+from recorders.contract import InputError, printable
 
 if TYPE_CHECKING:
     from burden_analysis.cli.arguments import Claims
@@ -19,5 +19,5 @@ def claims(asked: Claims, _: str) -> int:
         raise InputError("burden claims needs a STORE, or --published for the claim about compression")
     found = check_claims(open_study(asked.store) if asked.store else None, published=asked.published)
     sentences = "\n\n".join(claim.sentence for claim in found.claims)
-    sys.stdout.write(f"{found.to_json() if asked.json else sentences}\n")
+    sys.stdout.write(printable(f"{found.to_json() if asked.json else sentences}\n"))
     return 0

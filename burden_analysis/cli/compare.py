@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from burden_analysis.cli.arguments import Compare
 from burden_analysis.definitions import ORDER
-from recorders.contract import InputError
+from recorders.contract import InputError, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def compare(asked: Compare, _: str) -> int:
     """Print tests and verdict of one comparison."""
-    sys.stdout.write((_compression(asked) if asked.by == "compression" else _ordered(asked)) + "\n")
+    sys.stdout.write(printable((_compression(asked) if asked.by == "compression" else _ordered(asked)) + "\n"))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import shlex
@@ -34,8 +35,10 @@ from burden_analysis.cli.record import record, reproduce
 from burden_analysis.cli.report import figure, report
 from burden_analysis.cli.show import show
 from burden_analysis.cli.verify import verify
-from recorders.contract import BurdenError, InputError, unknown_name
+from recorders.contract import BurdenError, InputError, one_line, shortened, unknown_name
 from recorders.store.signals import STOPPED, Terminated, listening
+
+_WRONG_PATH = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(arguments: list[str]) -> None:
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _tell  # type: ignore[assignment]
+            warnings.showwarning = lambda remark, *_, **__: _complain(str(remark))
             code = _dispatch(arguments)
         sys.stdout.flush()  # so that a closed pipe shows here
         sys.exit(code)
@@ -55,22 +58,36 @@ def _main(arguments: list[str]) -> None:
         sys.stderr.write(f"burden: {STOPPED}; rerun the same command to go on\n")
         raise
     except BurdenError as error:
-        sys.stderr.write(f"burden: {' '.join(str(error).split())}\n")
+        _complain(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = f" ({shortened(error.filename)})" if error.filename else ""
+        _complain(f"{error.strerror or error}{where}")
+        _drop_unwritten()
+        sys.exit(2 if error.errno in _WRONG_PATH else 1)
+    except MemoryError as error:
+        _complain(f"out of memory ({error})" if str(error) else "out of memory")
+        sys.exit(1)
     except KeyboardInterrupt:
-        sys.stderr.write("burden: interrupted; rerun the same command to go on\n")
+        _complain("interrupted; rerun the same command to go on")
         sys.exit(130)
 
 
-def _tell(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
-    """Say what a user must know in one line; the rest as Python does."""
-    if category.__module__.startswith("burden_analysis."):
-        sys.stderr.write(f"burden: {' '.join(str(message).split())}\n")
-    else:
-        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is left to be told
+        sys.stderr.write(f"burden: {one_line(text)}\n")
+        sys.stderr.flush()
+
+
+def _drop_unwritten() -> None:
+    """Forget what standard output does not take, or Python tries again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ import sys
 
 from burden_analysis.cli.arguments import Pack
 from burden_analysis.results.words import counted
+from recorders.contract import printable
 
 
 def pack(asked: Pack, command: str) -> int:
@@ -14,5 +15,5 @@ def pack(asked: Pack, command: str) -> int:
 
     for packed in pack_stores(asked.stores, asked.out, command=command, lock=asked.lock):
         of = f"{counted(len(packed.parts), 'recording')}, {counted(packed.runs, 'run')}"
-        sys.stdout.write(f"packed {of} into {packed.name!r} of {asked.out}\n")
+        sys.stdout.write(printable(f"packed {of} into {packed.name!r} of {asked.out}\n"))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from recorders.contract import InputError
+from recorders.contract import InputError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,13 @@ def power(asked: Power, _: str) -> int:
     if asked.json:
         from burden_analysis.results.written import to_json
 
-        sys.stdout.write(f"{to_json(tables)}\n")
+        sys.stdout.write(printable(f"{to_json(tables)}\n"))
         return 0
     printed = [
         f"{_TITLES[name]}:\n{table.to_string(index=False, na_rep='', float_format='{:.3g}'.format)}"
         for name, table in tables.items()
     ]
-    sys.stdout.write("\n\n".join(printed) + "\n")
+    sys.stdout.write(printable("\n\n".join(printed) + "\n"))
     return 0
 
 

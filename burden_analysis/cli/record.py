@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from burden_analysis.cli.arguments import STORE, Record, Reproduce, Trained
 from burden_analysis.cli.dry_run import dry_run
 from burden_analysis.cli.profile import profile_table
-from burden_analysis.cli.report import write_all
-from recorders.contract import InputError
+from burden_analysis.cli.report import check_outside, write_all
+from recorders.contract import InputError, one_line, printable
 from recorders.settings.axes import blocks
 from recorders.settings.presets import preset
 from recorders.settings.settings import merges
@@ -30,19 +30,21 @@ def record(asked: Record, command: str) -> int:
         from recorders.study.planning import plan_study
 
         return dry_run(plan_study(**_study(asked)), asked.out)
+    check_outside(asked.out, store=True)
     outcomes, profile = _train(asked, asked.out, command)
-    sys.stdout.write(f"{profile}recorded into {asked.out}\n")
+    sys.stdout.write(printable(f"{profile}recorded into {asked.out}\n"))
     return _exit_code(outcomes)
 
 
 def reproduce(asked: Reproduce, command: str) -> int:
     """Record a study, then write figures, tests and report beside the store."""
     store = asked.out / STORE
+    check_outside(asked.out)
     if asked.out.exists() and not store.exists() and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and is no unfinished study of ours: choose another --out")
     outcomes, profile = _train(asked, store, command)
     page = write_all(store, asked.out, command)
-    sys.stdout.write(f"{profile}wrote {page}\n")
+    sys.stdout.write(printable(f"{profile}wrote {page}\n"))
     return _exit_code(outcomes)
 
 
@@ -51,6 +53,8 @@ def _train(asked: Trained, store: Path, command: str) -> tuple[list[Outcome], st
     from recorders.study.progress import Progress
     from recorders.study.record import record_study
 
+    if not store.absolute().name:
+        raise InputError(f"{store} is no name for a store: give --out a name below it")
     began = time.perf_counter()
     shown, lock = Progress(), asked.machine.lock
     outcomes = record_study(store=store, command=command, progress=shown, lock=lock, **_study(asked))
@@ -73,5 +77,5 @@ def _study(asked: Trained) -> dict[str, Any]:
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
     bad = [o for o in outcomes if o.reason]
     for outcome in bad:
-        sys.stderr.write(f"burden: run {outcome.run.run_id} {outcome.status}: {outcome.reason}\n")
+        sys.stderr.write(f"burden: run {outcome.run.run_id} {outcome.status}: {one_line(outcome.reason)}\n")
     return 1 if bad else 0

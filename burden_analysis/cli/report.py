@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from burden_analysis.cli.arguments import INDICATORS
 from burden_analysis.cli.compare import claimed_order
-from recorders.contract import InputError
+from recorders.contract import InputError, one_line, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,15 +36,16 @@ def figure(asked: Figure, _: str) -> int:
     drawn = _difference_map(dataset) if compressed else figure2(dataset, order=asked.order or None)
     with disk_errors(out):
         drawn.save(out)
-    sys.stdout.write(f"wrote {out}\n\n{drawn.caption}\n")
+    sys.stdout.write(printable(f"wrote {out}\n\n{drawn.caption}\n"))
     return 0
 
 
 def report(asked: Report, command: str) -> int:
     """Write figures, tests and report of a study into a folder."""
+    check_outside(asked.out)
     if asked.out.exists() and not asked.overwrite and (not asked.out.is_dir() or any(asked.out.iterdir())):
         raise InputError(f"{asked.out} exists and holds files: choose another --out, or pass --overwrite")
-    sys.stdout.write(f"wrote {write_all(asked.store, asked.out, command)}\n")
+    sys.stdout.write(printable(f"wrote {write_all(asked.store, asked.out, command)}\n"))
     return 0
 
 
@@ -57,7 +58,15 @@ def write_all(store: Path, folder: Path, command: str) -> Path:
     return (_write_tables if varies_compression(dataset) else _write_fig2)(dataset, folder, command)
 
 
+def check_outside(out: Path, *, store: bool = False) -> None:
+    """Refuse to write among the arrays of a store; what is written may be one itself."""
+    for folder in (*([] if store else [out.absolute()]), *out.absolute().parents):
+        if (folder / "zarr.json").exists():
+            raise InputError(f"{out} lies in the zarr store {folder}: choose another --out")
+
+
 def _check_free(out: Path, overwrite: bool) -> None:
+    check_outside(out)
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists: choose another --out, or pass --overwrite")
 
@@ -78,7 +87,7 @@ def _write_tables(dataset: xr.Dataset, folder: Path, command: str) -> Path:
 
     study = compression_study(dataset)
     if study.reason:
-        sys.stderr.write(f"burden: did not judge the effect of compression: {study.reason}\n")
+        sys.stderr.write(f"burden: did not judge the effect of compression: {one_line(study.reason)}\n")
     with disk_errors(folder):
         return write_tables_report(dataset, study, folder, command=command, unstarted=unstarted(dataset))
 
@@ -129,5 +138,5 @@ def _comparisons(dataset: xr.Dataset, claimed: Comparison | None) -> list[Compar
         try:
             made += comparisons()
         except InputError as error:
-            sys.stderr.write(f"burden: did not compare {what}: {error}\n")
+            sys.stderr.write(f"burden: did not compare {what}: {one_line(str(error))}\n")
     return made

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from burden_analysis.cli.arguments import Show
 from burden_analysis.results.words import counted
-from recorders.contract import Status
+from recorders.contract import Status, one_line, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,15 +24,16 @@ def show(asked: Show, _: str) -> int:
     columns = [*named, "strategy", "sparsity", "seed", "status", "records_written", "status_reason"]
     table = dataset[columns].reset_coords()[columns].to_dataframe().rename_axis(None)
     missing = table[[not Status(status).finished for status in table["status"]]]
-    sys.stdout.write(table.to_string(index=False) + "\n")
+    sys.stdout.write(printable(table.to_string(index=False) + "\n"))
     sys.stdout.write(f"{len(table) - len(missing)} of {len(table)} runs finished\n")
     for run in missing.to_dict("records"):
         reason = f", {run['status_reason']}" if run["status_reason"] else ""
-        sys.stdout.write(f"missing: {'/'.join(run[name] for name in named)} ({run['status']}{reason})\n")
+        told = f"{'/'.join(run[name] for name in named)} ({run['status']}{reason})"
+        sys.stdout.write(f"missing: {one_line(told)}\n")
     for line in _remarks(dataset):
-        sys.stdout.write(f"remark: {line}\n")
+        sys.stdout.write(f"remark: {one_line(line)}\n")
     for part in unstarted(dataset):
-        sys.stdout.write(f"missing: every run of {part} (not begun)\n")
+        sys.stdout.write(f"missing: every run of {one_line(part)} (not begun)\n")
     return 0
 
 

@@ -13,6 +13,7 @@ from burden_analysis.results.outcome import Outcome
 from burden_analysis.results.tests import Test
 from burden_analysis.results.words import MISSING, number
 from burden_analysis.results.written import plain, to_json
+from recorders.contract import one_line, printable
 
 _WORDS = {
     "p_adjusted": "adjusted p",
@@ -42,7 +43,7 @@ _LATEX = {
 }
 _LATEX_NUMBERS = {MISSING: "{--}", "∞": "{$\\infty$}", "−∞": "{$-\\infty$}"}
 
-
+_FORMULA = (*"=+-@\t\r\n", *"\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}")
 _DIGITS, _LEVEL_DIGITS = 3, 6
 _LEVELS = ("sparsity", "compression", "ratio")  # columns of levels, which more digits tell apart
 _NAMES = {"family": Family, "test": Test, "outcome": Outcome}
@@ -106,9 +107,24 @@ def to_csv(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        The CSV text.
+        The CSV text; what a spreadsheet would take for a formula begins with an apostrophe.
     """
-    return in_words(table).to_csv(index=False, lineterminator="\n")
+    return spreadsheet_safe(in_words(table)).to_csv(index=False, lineterminator="\n")
+
+
+def spreadsheet_safe(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before text that a spreadsheet would run as a formula; numbers stay as they are."""
+    safe = table.rename(columns=_no_formula)
+    texts = [k for k, kind in enumerate(safe.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
+    for k in texts:
+        safe.isetitem(k, safe.iloc[:, k].map(_no_formula).to_numpy(object))
+    return safe
+
+
+def _no_formula(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(_FORMULA) else printable(value)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -127,7 +143,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     table = in_words(table)
     rule = ["---:" if pd.api.types.is_numeric_dtype(table[name]) else ":---" for name in table.columns]
     lines = [[heading(str(name)) for name in table.columns], rule, *cells(table)]
-    return "".join("| " + " | ".join(_one_line(value) for value in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(_in_cell(value) for value in line) + " |\n" for line in lines)
 
 
 def to_latex(table: pd.DataFrame, *, caption: str | None = None, label: str | None = None) -> str:
@@ -189,13 +205,13 @@ def cell(value: Any, digits: int = _DIGITS) -> str:
     return MISSING if value is None or value is pd.NA else number(value, digits)
 
 
-def _one_line(value: str) -> str:
-    return value.replace("|", "\\|").replace("\n", " ")
+def _in_cell(value: str) -> str:
+    return one_line(value).replace("|", "\\|")
 
 
 def escaped(value: object) -> str:
     """Print one cell as LaTeX text."""
-    text = "".join(_LATEX.get(mark, mark) for mark in " ".join(cell(value).split()))
+    text = "".join(_LATEX.get(mark, mark) for mark in one_line(cell(value)))
     # After the end of a row a bracket would begin an option, and a star would be part of the command.
     return f"{{{text[0]}}}{text[1:]}" if text.startswith(("[", "*")) else text
 

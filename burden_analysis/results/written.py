@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recorders.contract import printable
+
 UNWRITTEN = {"unwritten": True}
 """Metadata of a field that is not written."""
 
@@ -37,7 +39,8 @@ def plain(value: Any) -> Any:
 
 def to_json(value: Any, indent: int = 1) -> str:
     """Write a value as strict JSON, as `plain` reduces it."""
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    # A control character's number means the same inside a JSON string.
+    return printable(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from recorders.contract.checksums import (
 from recorders.contract.config import SECTIONS, flat_config, short_name
 from recorders.contract.errors import BurdenError, InputError, RunError, unknown_name
 from recorders.contract.parameters import magnitudes, owning_layer
+from recorders.contract.printable import one_line, printable, shortened
 from recorders.contract.terms import LOADS, ORDERS, PARTS, QUANTILES, TARGETS, TERMS
 from recorders.contract.variables import (
     COMBINATIONS,
@@ -73,12 +74,15 @@ __all__ = [
     "listed_checksum",
     "magnitudes",
     "mean_name",
+    "one_line",
     "owning_layer",
     "plain_nans",
+    "printable",
     "row_checksums",
     "sealed",
     "sealed_file",
     "short_name",
+    "shortened",
     "text_checksum",
     "unknown_name",
     "variable",

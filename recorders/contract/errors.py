@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from recorders.contract.printable import shortened
+
+_LONGEST = 100  # of a name that is compared with others
+
 
 class BurdenError(Exception):
     """Base of every error this project raises on purpose.
@@ -33,6 +37,6 @@ class RunError(BurdenError, RuntimeError):
 def unknown_name(kind: str, asked: str, known: Iterable[str]) -> InputError:
     """Build the error for a name that does not exist, with the near miss when there is one."""
     known = list(known)
-    close = get_close_matches(asked, known, n=1)
+    close = get_close_matches(asked[:_LONGEST], known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return InputError(f"unknown {kind} {asked!r}: choose from {', '.join(known)}{hint}")
+    return InputError(f"unknown {kind} {shortened(asked)}: choose from {', '.join(known)}{hint}")

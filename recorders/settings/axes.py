@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-import yaml
-
-from recorders.contract import SERIES, InputError, flat_config, unknown_name
+from recorders.contract import SERIES, InputError, flat_config, shortened, unknown_name
 from recorders.settings.naming import number
 from recorders.settings.settings import FREE, Settings, setup_numbers
+from recorders.settings.yaml_value import yaml_value
 
 _SERIES = {variable.name for variable in SERIES}
 # A store holds one data set, and a run's own coordinates come first.
@@ -25,11 +24,11 @@ def axes_of(settings: Settings) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for axis in settings.axes:
         name, given, listed = axis.partition("=")
-        values = [yaml.safe_load(value) for value in listed.split(",") if value.strip()]
         if name not in known:
             raise unknown_name("axis", name, known)
+        values = [_value(axis, value) for value in listed.split(",") if value.strip()]
         if not given or not values or name in found:
-            raise InputError(f"axis {axis!r} must be given once and as NAME=VALUE,VALUE, for example epochs=40,60")
+            raise _unreadable(axis)
         found[name] = values
     return found
 
@@ -82,6 +81,23 @@ def block_coordinates(block: Settings, names: Iterable[str] = ()) -> Mapping[str
     values = _values(block)
     own = [name for name in (*axes_of(block), *sorted(names)) if name != "setup"]
     return found | {f"base_{name}" if name in _SERIES else name: values[name] for name in own}
+
+
+def _value(axis: str, text: str) -> Any:
+    try:
+        value = yaml_value(text)
+    except ValueError as error:
+        raise _unreadable(axis) from error
+    if not isinstance(value, (bool, int, float, str)):
+        raise _unreadable(axis)
+    return value
+
+
+def _unreadable(axis: str) -> InputError:
+    return InputError(
+        f"axis {shortened(axis)} must be given once and as NAME=VALUE,VALUE, for example epochs=40,60: "
+        "a value is a number, a word, true or false"
+    )
 
 
 def _values(settings: Settings) -> dict[str, Any]:

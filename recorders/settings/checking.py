@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
@@ -11,9 +11,11 @@ from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recorders.contract import InputError, short_name, unknown_name
+from recorders.contract import InputError, short_name, shortened, unknown_name
 
 T = TypeVar("T")
+_MOST = 2**31 - 1  # of anything that is counted
+_LONGEST = 100  # of a name that is compared with others
 
 
 def _number(value: Any) -> Any:
@@ -26,8 +28,9 @@ def _number(value: Any) -> Any:
 
 # Strict: True is no number, "5" and 5.0 are no int; an int is a float.
 Flag = Annotated[bool, Field(strict=True)]
-Amount = Annotated[int, Field(strict=True, ge=0)]
-Count = Annotated[int, Field(strict=True, gt=0)]
+Seed = Annotated[int, Field(strict=True, ge=0)]
+Amount = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+Count = Annotated[int, Field(strict=True, gt=0, le=_MOST)]
 Number = Annotated[float, BeforeValidator(_number), Field(strict=True, allow_inf_nan=False)]
 
 
@@ -84,7 +87,7 @@ def _one_line(made: type, error: Mapping[str, Any]) -> InputError:
         return unknown_name(path[-1], str(error["input"]), get_args(field.annotation))
     must = error["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list")
     about = f" ({meaning.rstrip('.')})" if (meaning := description(field)) else ""
-    return InputError(f"{'.'.join(path)} {must}, got {error['input']!r}{about}")
+    return InputError(f"{'.'.join(path)} {must}, got {shortened(error['input'])}{about}")
 
 
 def _unknown(made: type, path: tuple[str, ...], value: Any) -> InputError:
@@ -93,12 +96,20 @@ def _unknown(made: type, path: tuple[str, ...], value: Any) -> InputError:
     if key in known:  # where it was before settings had sections
         inside, name = known[key]
         kind = fields(made)[inside].annotation.__name__
+        written = json.dumps(value, default=str)[:_LONGEST]
         return InputError(
-            f"{key} is now {inside}.{name}: write {inside}: {{{name}: {json.dumps(value, default=str)}}} in YAML, "
-            f"{inside}={kind}({name}={value!r}) in Python"
+            f"{key} is now {inside}.{name}: write {inside}: {{{name}: {written}}} in YAML, "
+            f"{inside}={kind}({name}={shortened(value)}) in Python"
         )
-    close = get_close_matches(key, known, n=1)
+    close = get_close_matches(key[:_LONGEST], known, n=1)
     hint = f"; did you mean {'.'.join(known[close[0]])!r}?" if close else ""
-    return InputError(
-        f"unknown setting {'.'.join(path)!r}: choose from {', '.join(map('.'.join, known.values()))}{hint}"
-    )
+    return InputError(f"unknown setting {shortened('.'.join(path))}: choose from {_listed(known.values())}{hint}")
+
+
+def _listed(known: Iterable[tuple[str, ...]]) -> str:
+    """List settings, those of a section together: ``seeds, training.(epochs, batch_size)``."""
+    parts: dict[str, list[str]] = {}
+    for *inside, name in known:
+        parts.setdefault(".".join(inside), []).append(name)
+    own = parts.pop("", [])
+    return ", ".join([*own, *(f"{section}.({', '.join(names)})" for section, names in parts.items())])

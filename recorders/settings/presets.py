@@ -8,15 +8,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recorders.contract import InputError, flat_config, unknown_name
 from recorders.settings.axes import without_axes
 from recorders.settings.settings import Settings, laid_over, nested
+from recorders.settings.yaml_value import yaml_value
 
 _FOLDER = files("recorders.settings") / "preset_files"
 STUDIES = ("fig2", "tables")
 PRESETS = tuple(sorted(f.name.removesuffix(".yaml") for f in _FOLDER.iterdir() if f.name.endswith(".yaml")))
+
+_MOST = 100_000  # bytes of a file of settings
 
 
 def preset(study: str, user: Path | None = None, name: str | None = None, **values: Any) -> Settings:
@@ -64,17 +65,22 @@ def preset(study: str, user: Path | None = None, name: str | None = None, **valu
 
 
 def _packaged(name: str) -> Mapping[str, Any]:
-    values: Mapping[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    values: Mapping[str, Any] = yaml_value((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     return values
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        with path.open("rb") as file:
+            raw = file.read(_MOST + 1)
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    if len(raw) > _MOST:
+        raise InputError(f"{path} is larger than {_MOST} bytes: settings are a few lines of YAML")
+    try:
+        values = yaml_value(raw.decode())
+    except ValueError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold a mapping of settings, for example 'seeds: [0, 1]'")
     return values

@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from recorders.contract import SECTIONS, InputError, flat_config, unknown_name
 from recorders.methods.registry import METHODS, STATIC
-from recorders.settings.checking import Amount, Count, Flag, Number, places, section
+from recorders.settings.checking import Amount, Count, Flag, Number, Seed, places, section
 
 Item = TypeVar("Item")
 # Runs are comparable where all other settings agree: these span the study, name a run, or change no number.
@@ -86,9 +86,9 @@ class NetworkSettings:
     """Train a ViT instead, given as EMBEDDINGxHEADS (384x3)."""
     patch: Count = 16
     """Pixels a side of a ViT's patches."""
-    depth: Count = 4
+    depth: Annotated[Count, Field(le=1000)] = 4
     """Encoder blocks of a ViT."""
-    mlp_ratio: Annotated[Number, Field(gt=0)] = 4.0
+    mlp_ratio: Annotated[Number, Field(gt=0, le=1000)] = 4.0
     """Hidden units of a ViT block's MLP, as a multiple of the embedding."""
     merge_metric: Literal["dot", "cosine", "mutual_information", "random"] = "dot"
     """Similarity of tokens: dot, cosine, mutual_information, or random (a control)."""
@@ -174,7 +174,7 @@ class Settings:
     """Shares of prunable weights to remove."""
     compressions: Annotated[tuple[Annotated[Number, Field(ge=0, le=1)], ...], AfterValidator(_unique)] = (0.0,)
     """Token merging ratios ρ of a ViT; 0 merges nothing."""
-    seeds: Annotated[tuple[Amount, ...], AfterValidator(_unique)] = (0, 1, 2, 3, 4)
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_unique)] = (0, 1, 2, 3, 4)
     """One run per seed, strategy, sparsity and compression."""
     axes: Annotated[tuple[str, ...], BeforeValidator(_axes)] = ()
     """Further settings that vary, as NAME=VALUE,VALUE; a mapping of lists in YAML. Each combination is a recording."""

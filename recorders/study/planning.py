@@ -23,6 +23,7 @@ from recorders.settings.runs import Run, plan_runs
 from recorders.settings.settings import Settings, merges, prepared_by_batch
 from recorders.store.layout import Layout, record_steps
 from recorders.study.resources import Resources, resources
+from recorders.study.sizes import check_sizes
 from recorders.training.train import method_of, steps_per_epoch, update_steps
 
 
@@ -95,6 +96,8 @@ def plan_study(
         check_factory(model, pickled=not using.stacked)
     root = None if data_root is None else Path(data_root)
     images = (data or load(settings.data.name, root, offline=offline)).padded(settings.data.image_size)
+    for part in parts:
+        check_sizes(part, images, own_model=model is not None)
     runs = [plan_runs(part) for part in parts]
     layouts = [planned_layout(own, part, images, model, using) for own, part in zip(runs, parts, strict=True)]
     names = [block_name(name, part) for part in parts]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from recorders.contract import Status
+from recorders.contract import Status, one_line
 
 
 class Progress:
@@ -50,7 +51,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update()
             if reason:
-                self._bar.write(f"{run_id} {status}: {reason}", file=sys.stderr)
+                self._bar.write(one_line(f"{run_id} {status}: {reason}"), file=sys.stderr)
             return
         seconds = time.monotonic() - self._began
         self._line(f"[{self._done}/{self._total}] {run_id} {status}{f': {reason}' if reason else ''} ({seconds:.0f} s)")
@@ -67,8 +68,9 @@ class Progress:
 
     @staticmethod
     def _line(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody is left to be told, and the study goes on
+            sys.stderr.write(f"{one_line(text)}\n")
+            sys.stderr.flush()
 
 
 def _interactive() -> bool:

@@ -18,9 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from recorders.contract import COMMITS, MANIFEST, RunError, Status
+from recorders.contract import CHECKSUM, COMMITS, MANIFEST, RunError, Status, sealed
 from recorders.store.disk import disk_errors
-from recorders.store.documents import array_metadata, attributes_of, read_document, seal_file, write_group
+from recorders.store.documents import (
+    array_metadata,
+    attributes_of,
+    read_document,
+    seal_file,
+    write_document,
+    write_group,
+)
 from recorders.store.files import sync_paths
 from recorders.store.lock import root_lock
 from recorders.store.manifest import stored_chunks
@@ -94,6 +101,9 @@ def seal_recording(folder: Path, attributes: Mapping[str, Any]) -> None:
     arrays = [path.parent for path in sorted((*folder.glob("*/zarr.json"), *folder.glob(f"{MASKS}/*/zarr.json")))]
     paths = [str(path.relative_to(folder)) for path in arrays]
     final = [path for path in paths if path != MASKS]
+    for path in paths:
+        if CHECKSUM not in (document := read_document(folder / path)).get("attributes", {}):  # of an older version
+            write_document(folder / path, sealed(document, path))
     manifest = stored_chunks(folder, paths, final=final)
     write_group(folder, {**attributes, "compact": True, MANIFEST: manifest})
     consolidate_group(zarr.open_group(folder, mode="r+", use_consolidated=False))

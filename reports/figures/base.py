@@ -11,8 +11,9 @@ import pandas as pd
 
 from burden_analysis.definitions import ORDER
 from burden_analysis.indicators.curves import COLUMNS
+from burden_analysis.results.printed import to_csv
 from burden_analysis.results.words import level, listing
-from recorders.contract import InputError, unknown_name
+from recorders.contract import InputError, printable, unknown_name
 from reports.drawing.style import style
 from reports.files import write_whole
 
@@ -105,8 +106,8 @@ class Figure:
         stem = stem or self.stem
         base = Path(folder) / stem
         saved = [self.save(base.with_name(f"{stem}.{kind}")) for kind in FORMATS]
-        saved.append(write_whole(base.with_name(f"{stem}.csv"), self.data.to_csv(index=False, lineterminator="\n")))
-        saved.append(write_whole(base.with_name(f"{stem}.txt"), self.caption + "\n"))
+        saved.append(write_whole(base.with_name(f"{stem}.csv"), to_csv(self.data)))
+        saved.append(write_whole(base.with_name(f"{stem}.txt"), printable(self.caption) + "\n"))
         return saved
 
     def render(self, kind: str) -> bytes:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from burden_analysis.results.printed import in_words
 from burden_analysis.results.words import number
 from burden_analysis.results.written import to_json
+from recorders.contract import printable
 from reports.drawing.style import SINGLE, inches
 from reports.files import write_whole
 from reports.tables.table import Table, as_text, cell
@@ -34,8 +35,14 @@ def write_page(template: str, context: Mapping[str, Any], facts: Mapping[str, An
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     return write_whole(folder / "report.html", templates.get_template(template).render(context))
+
+
+def _shown(value: Any) -> Any:
+    """Leave no control character of a name, a remark or a path on the page."""
+    return printable(value) if type(value) is str else value
 
 
 def figure_parts(figures: Sequence[Figure], first: int = 1) -> list[dict[str, Any]]:
@@ -81,5 +88,5 @@ def inline(svg: str, name: str, title: str, description: str) -> str:
     return (
         f'{root} id="{name}" role="img" aria-labelledby="{name}-title {name}-description">'
         f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-description">{escape(description)}</desc>{rest}'
+        f'<desc id="{name}-description">{escape(printable(description))}</desc>{rest}'
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burden_analysis import Comparison, compare_sparsities, compare_strategies
 from burden_analysis.results.families import Family
-from burden_analysis.results.printed import in_words
+from burden_analysis.results.printed import in_words, to_csv, to_latex, to_markdown
 from burden_analysis.statistics import page_trend
 from tests.burden_analysis.synthetic_comparison import in_memory
 
@@ -85,3 +85,30 @@ def test_words_about_sparsities_say_the_numbers(n: int, rise: float, noise: floa
     if c.outcome == "supported":
         assert (rising["p_adjusted"] <= 0.05).all()
     assert f"{len(c.excluded)} left out" in c.verdict or not c.excluded
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    texts = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-1",
+        "@SUM(1)",
+        "\t=1",
+        "\n=1",
+        "\N{FULLWIDTH EQUALS SIGN}1",
+        "a=b",
+        "",
+        None,
+    ]
+    table = pd.DataFrame({"=strategy": texts, "effect": -np.arange(10.0), "n": -np.arange(10)})
+    back = pd.read_csv(io.StringIO(to_csv(table)), keep_default_na=False)
+    assert back.columns.tolist() == ["'=strategy", "effect", "n"]
+    assert back["'=strategy"].tolist() == [f"'{text}" for text in texts[:7]] + ["a=b", "", ""]
+    assert (back["effect"] == table["effect"]).all()
+    assert back["n"].dtype == np.int64
+
+
+def test_control_characters_are_written_as_numbers() -> None:
+    table = pd.DataFrame({"run": ["a\x1b[2J\u202e|\r\nb"]})
+    assert "| a\\u001b[2J\\u202e\\| b |" in to_markdown(table)
+    assert "a\\textbackslash{}u001b[2J" in to_latex(table)

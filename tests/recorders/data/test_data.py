@@ -59,7 +59,8 @@ def test_real_mnist(mnist_root: Path) -> None:
 
 def test_idx_files_are_read_from_the_root(tmp_path: Path) -> None:
     write_idx(tmp_path)
-    data = load("mnist", tmp_path, offline=True)
+    with pytest.warns(UserWarning, match="its 6 training and 4 test images are taken as a set of your own"):
+        data = load("mnist", tmp_path, offline=True)
     assert data.train_images.shape == (6, 1, 28, 28)
     assert data.test_labels.tolist() == [0, 1, 2, 3]
     assert data.classes == 10

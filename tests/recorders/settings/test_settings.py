@@ -93,11 +93,11 @@ FLAT: dict[str, Any] = {
         ({"data": 3}, "data must be a dictionary or an instance of DataSettings, got 3"),
         ({1: 2}, "unknown setting '1'"),
         ({"training": {1: 2}}, "unknown setting 'training.1'"),
-        ({"epoch": 3}, "unknown setting 'epoch': choose from data.name, .*; did you mean 'training.epochs'"),
+        ({"epoch": 3}, r"unknown setting 'epoch': choose from .*data\.\(name, .*; did you mean 'training.epochs'"),
         ({"sedes": [3]}, "did you mean 'seeds'"),
         (
             {"training": {"epoch": 3}},
-            "unknown setting 'training.epoch': choose from training.epochs, .*training.precision; did you mean "
+            r"unknown setting 'training.epoch': choose from training\.\(epochs, .*, precision\); did you mean "
             "'training.epochs'",
         ),
     ],

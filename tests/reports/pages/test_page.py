@@ -201,3 +201,19 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, study, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_report(study, [], tmp_path, command="x", figures=[])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_control_character_stands_on_a_page_or_in_a_file(tmp_path: Path) -> None:
+    study = build()
+    names = {"iterative": "=a\x1b[2J$x^$", "optimal": "@b\u202e\x07", "random": "c\x9b$\\frac{"}
+    study["strategy"] = study["strategy"].dims, [names.get(str(name), name) for name in study["strategy"].values]
+    comparison = compare_strategies(study, order=tuple(names.values()))
+    write_report(study, [comparison], tmp_path, command="burden \x1b]0;x\x07")
+    figure2(study, order=list(names.values())).save_all(tmp_path)
+    for name in ("report.html", "report.json", "figure2.csv", "figure2.svg", "figure2.txt"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        seen = {mark for mark in text if (mark < " " and mark != "\n") or "\x7f" <= mark <= "\x9f"}
+        assert seen == set(), name
+    assert "\\u001b[2J$x^$" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    rows = (tmp_path / "figure2.csv").read_text(encoding="utf-8").splitlines()
+    assert not [cell for row in rows for cell in row.split(",") if cell.strip('"').startswith(("=", "@"))]
