@@ -22,13 +22,14 @@ from recorders.settings.settings import Settings
 from recorders.store.layout import Layout, record_steps
 from recorders.store.recording import create_recording
 from recorders.study.assignment import Assignment, Place
+from recorders.study.resources import Resources
 from recorders.study.worker import Worker
 from recorders.training.train import method_of, steps_per_epoch, update_steps
 
 
 def training(settings: Settings, data: DataSet, run: Run, store: Path) -> Callable[[], None]:
     steps = steps_per_epoch(settings, len(data.train_labels)) * settings.training.epochs
-    worker = Worker(store, settings, data, torch.device("cpu"))
+    worker = Worker(store, settings, data, Resources(torch.device("cpu"), 1))
     network = default_model(data, settings)()
     shapes = {name: tuple(p.shape) for name, p in prunable_parameters(network).items()}
     name = f"{run.strategy}-{settings.probe.every}-{settings.probe.size}"

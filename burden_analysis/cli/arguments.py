@@ -37,6 +37,8 @@ class Machine:
     """Print at the end where the time of the runs went."""
     lock: bool = True
     """Lock the store against other processes; --no-lock where its file system has no file locks."""
+    durability: Literal["process", "power"] = "process"
+    """What is committed outlives the death of a process; power: a power cut too (each file is synchronised)."""
 
     @property
     def root(self) -> Path | None:

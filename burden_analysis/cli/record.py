@@ -69,7 +69,8 @@ def _study(asked: Trained) -> dict[str, Any]:
     settings = preset(asked.study, asked.config, asked.preset, **asked.settings)
     merged, machine = any(map(merges, blocks(settings))), asked.machine
     stacked = {"yes": True, "no": False}.get(machine.stacked)
-    using = replace(resources(machine.device, machine.workers, stacked, merged=merged), profiled=machine.profile)
+    using = resources(machine.device, machine.workers, stacked, merged=merged)
+    using = replace(using, profiled=machine.profile, durability=machine.durability)
     where = {"data_root": machine.root, "offline": machine.offline}
     return {"settings": settings, "name": asked.study, "using": using, **where}
 

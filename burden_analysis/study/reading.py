@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from burden_analysis.study.recording import (
     decoded_json,
     group_document,
 )
+from burden_analysis.study.run_states import MARKS, check_runs, wrong_ends, wrong_marks
 from burden_analysis.study.stored_array import StoredArray, check_described
 from recorders.contract import (
     CHECKSUM,
@@ -31,7 +31,6 @@ from recorders.contract import (
     flat_config,
     is_altered,
     is_whole_file,
-    text_checksum,
 )
 
 if TYPE_CHECKING:
@@ -40,9 +39,8 @@ if TYPE_CHECKING:
     from burden_analysis.study.files import Files
     from burden_analysis.study.stored_array import Array
 
-_MARKS = {"record": "records_written", "update": "updates_written"}  # by dimension, one count per run
 # Without these nothing of a recording can be told apart, beside its coordinates.
-_ESSENTIAL = ("status", *_MARKS.values(), *TEXTS, "parameter", "layer", "target", "order", "quantile")
+_ESSENTIAL = ("status", *MARKS.values(), *TEXTS, "parameter", "layer", "target", "order", "quantile")
 _ATTEMPTS = 20  # a swap lasts two renames: whoever is caught by so many reads a store that is being rewritten
 _PAUSE = 0.01  # seconds between them
 
@@ -107,7 +105,10 @@ class _Reading:
         self._attributes = metadata["attributes"]
         self._manifest: Mapping[str, str | None] = self._attributes.get(MANIFEST) or {}
         self._consolidated = (metadata.get("consolidated_metadata") or {}).get("metadata") or {}
-        self._listed = str(self._attributes.get("coordinates", "")).split()
+        listed = self._attributes.get("coordinates", "")
+        if not isinstance(listed, str) or not isinstance(self._manifest, dict):
+            raise DamagedError(f"{key}/zarr.json", "has attributes of the wrong kind")
+        self._listed = listed.split()
         self._left_out: list[LeftOut] = []
         self._known: dict[str, StoredArray | None] = {}
         self._texts: list[str] = []  # what runs said that they had committed
@@ -116,15 +117,16 @@ class _Reading:
     def recording(self) -> Recording:
         """Read it."""
         # Marks and what is committed come before the list of arrays: whatever is read after them is at least as new.
-        state = {name: array for name in (*_MARKS.values(), COMMITS) if (array := self._array(name)) is not None}
+        state = {name: array for name in (*MARKS.values(), COMMITS) if (array := self._array(name)) is not None}
         marks, commits = self._committed(state)
         arrays = self._arrays()
+        check_runs(arrays, marks, self._key)
         coordinates = {name for name, array in arrays.items() if name in self._listed or array.dims == (name,)}
         fields: dict[str, Field] = {}
         for name, array in arrays.items():
-            if name in (*_MARKS.values(), COMMITS):
+            if name in (*MARKS.values(), COMMITS):
                 continue
-            series = name not in coordinates and not _MARKS.keys().isdisjoint(array.dims)
+            series = name not in coordinates and not MARKS.keys().isdisjoint(array.dims)
             if series and self._wanted is not None and name not in self._wanted:
                 continue
             attrs = _attributes(array)
@@ -141,13 +143,13 @@ class _Reading:
                 used = {dim: int(mark.max(initial=0)) for dim, mark in marks.items()}
                 fields[name] = Field(array.dims, array.cut(used).read(), attrs)
         for dim, mark in marks.items():
-            fields[_MARKS[dim]] = Field(("run",), mark, _attributes(state[_MARKS[dim]]))
-        self._check_ends(fields, commits)
+            fields[MARKS[dim]] = Field(("run",), mark, _attributes(state[MARKS[dim]]))
+        self._broken = wrong_ends(fields, commits, self._key) | self._broken
         self._tell_broken(fields)
         if "step" not in fields:  # a recording without a single record lost its empty arrays when it was compacted
             fields["step"] = Field(("record",), np.empty(0, np.int64), {})
             coordinates.add("step")
-        config, provenance = (_decoded(self._attributes.get(key)) for key in ("config", "provenance"))
+        config, provenance = (self._decoded(key) for key in ("config", "provenance"))
         stored = set(arrays) - {COMMITS}
         return Recording(fields, coordinates, flat_config(config), provenance, stored, tuple(self._left_out))
 
@@ -244,13 +246,12 @@ class _Reading:
 
     def _committed(self, state: Mapping[str, StoredArray]) -> tuple[dict[str, Array], dict[int, Commit]]:
         """Read the commit marks, and what runs wrote down before they set them."""
-        marks = {dim: self._by_run(state[name]) for dim, name in _MARKS.items() if name in state}
+        marks = {dim: self._by_run(state[name]) for dim, name in MARKS.items() if name in state}
         if COMMITS not in state:
-            self._check_marks(marks)
             return marks, {}
         self._texts = self._by_run(state[COMMITS]).tolist()
         commits = {row: commit for row, text in enumerate(self._texts) if (commit := Commit.parsed(text or "{}"))}
-        wrong = self._wrong_marks(marks, commits, len(self._texts))
+        wrong = wrong_marks(marks, commits, len(self._texts), self._key)
         for row, damage in wrong.items():
             self._broken.setdefault(row, damage)
         for row in self._broken:
@@ -263,45 +264,6 @@ class _Reading:
         told = self._array(COMMITS) if self._texts else None
         return told is not None and self._by_run(told).tolist() != self._texts
 
-    def _wrong_marks(
-        self, marks: Mapping[str, Array], commits: Mapping[int, Commit], runs: int
-    ) -> dict[int, DamagedError]:
-        wrong = {}
-        for row in range(runs):
-            if row not in commits:
-                wrong[row] = DamagedError(f"{self._key}/{COMMITS}/c/{row}", "cannot be read")
-                continue
-            for dim, (least, most) in commits[row].marks().items():
-                if dim in marks and not least <= marks[dim][row] <= most:
-                    place = f"{self._key}/{_MARKS[dim]}/c/{row}"
-                    wrong[row] = DamagedError(place, f"is {marks[dim][row]}, committed were {most}")
-        return wrong
-
-    def _check_marks(self, marks: Mapping[str, Array]) -> None:
-        """Refuse marks that no writer makes, where nothing else is told."""
-        for dim, mark in marks.items():
-            if mark.min(initial=0) < 0:
-                raise DamagedError(f"{self._key}/{_MARKS[dim]}", f"says {mark.min()}")
-
-    def _check_ends(self, fields: Mapping[str, Field], commits: Mapping[int, Commit]) -> None:
-        """Compare the state of runs with what they wrote down when they ended."""
-        statuses = fields["status"].data if "status" in fields else np.empty(0)
-        assert isinstance(statuses, np.ndarray)
-        texts = {name: fields[name].data for name in TEXTS if name in fields}
-        for row, status in enumerate(statuses.tolist()):
-            place = f"{self._key}/status/c/{row}"
-            if status not in list(Status):
-                self._broken.setdefault(row, DamagedError(place, f"is {status!r}"))
-            elif Status(status).finished and row in commits:
-                if status != commits[row].ended:
-                    self._broken.setdefault(
-                        row, DamagedError(place, f"is {status}, committed was {commits[row].ended!r}")
-                    )
-                elif text_checksum({name: values[row] for name, values in texts.items()}) != commits[row].texts:  # type: ignore[index]
-                    place = f"{self._key}/status_reason/c/{row}"
-                    what = f"or another text of the run ({', '.join(texts)}) is not what was written"
-                    self._broken.setdefault(row, DamagedError(place, what))
-
     def _tell_broken(self, fields: dict[str, Field]) -> None:
         """Have the runs whose state is damaged failed, whatever is left of it says."""
         if not self._broken:
@@ -310,12 +272,20 @@ class _Reading:
         status, reason = (np.array(fields[n].data, dtype=object) for n in ("status", "status_reason"))
         for row, damage in self._broken.items():
             status[row], reason[row] = Status.FAILED.value, f"damaged: {damage}"
-            for mark in _MARKS.values():
+            for mark in MARKS.values():
                 np.asarray(fields[mark].data)[row] = 0
             [name] = self._run_names([row], count)
             self._left_out.append(LeftOut(f"run {name}", damage))
         fields["status"] = Field(("run",), status.astype(str), fields["status"].attrs)
         fields["status_reason"] = Field(("run",), reason.astype(str), fields["status_reason"].attrs)
+
+    def _decoded(self, name: str) -> Mapping[str, Any]:
+        """Read an attribute that is a mapping, written as JSON."""
+        place, said = f"{self._key}/zarr.json", self._attributes.get(name) or {}
+        found = decoded_json(said.encode(), f"{place} ({name})") if isinstance(said, str) else said
+        if not isinstance(found, dict):
+            raise DamagedError(place, f"has a {name} that is no mapping")
+        return found
 
     def _run_names(self, rows: Sequence[int], count: int) -> list[str]:
         array = self._array("run_id")
@@ -326,7 +296,3 @@ class _Reading:
 def _attributes(array: StoredArray) -> dict[str, Any]:
     hidden = ("_FillValue", "coordinates", CHECKSUM)
     return {k: v for k, v in array.metadata.get("attributes", {}).items() if k not in hidden}
-
-
-def _decoded(attribute: Any) -> Any:
-    return json.loads(attribute) if isinstance(attribute, str) else attribute or {}

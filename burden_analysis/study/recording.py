@@ -115,7 +115,7 @@ class Opened:
 def check_schema(attributes: Mapping[str, Any], what: str) -> None:
     """Refuse a group that is not ours or is newer than we are."""
     schema = attributes.get("burden_schema")
-    if not isinstance(schema, int):
+    if type(schema) is not int or schema < 1:
         raise InputError(f"{what} is a zarr group, but was not written by burden-analysis (no 'burden_schema')")
     if schema > SCHEMA_VERSION:
         raise InputError(

@@ -13,6 +13,7 @@ from recorders.loop.mask_source import MaskArgument
 from recorders.loop.recorder import Recorder
 from recorders.measure.own_indicators import Indicator
 from recorders.probe.mask_probe import MaskProbe
+from recorders.store.writer import Durability
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -33,7 +34,7 @@ class LightningRecorder(Callback):
         Folder of the study.
     run : mapping
         ``strategy``, ``sparsity``, ``seed`` and further settings.
-    interval, sample_every, total_steps, masks, probe, exist, indicators, lock
+    interval, sample_every, total_steps, masks, probe, exist, indicators, lock, durability
         See `recorders.Recorder`.
 
     Attributes
@@ -55,10 +56,12 @@ class LightningRecorder(Callback):
         exist: str = "error",
         indicators: Sequence[Indicator | str] = (),
         lock: bool = True,
+        durability: Durability = "process",
     ) -> None:
         self._store, self._exist = store, exist
         self._settings: dict[str, Any] = {"run": run, "interval": interval, "total_steps": total_steps}
         self._settings |= {"masks": masks, "probe": probe, "indicators": indicators, "lock": lock}
+        self._settings["durability"] = durability
         self._settings["sample_every"] = sample_every
         self._steps_done: int | None = None
         self.recorder: Recorder | None = None

@@ -8,7 +8,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ from recorders.probe.mask_probe import MaskProbe
 from recorders.seeding import weights_digest
 from recorders.store.signals import STOPPED
 from recorders.store.stored_names import reserved_names
+from recorders.store.writer import Durability
 
 _EXIST = ("error", "overwrite", "resume")
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -79,6 +80,9 @@ class Recorder:
 
     lock : bool
         False where the file system has no locks: then it is yours to see that no other process records this run.
+    durability : {"process", "power"}
+        What a commit outlives: the death of this process, or a power cut too, for which every file is synchronised
+        (docs/reliability.md tells the price).
     indicators : sequence of Indicator or str
         Further ones, off until asked: of your own (`recorders.Indicator`), and ``"update_norm"``, how far a step moves
         the weights, which needs a copy of them (docs/recording.md tells the price).
@@ -116,7 +120,10 @@ class Recorder:
         steps_done: int | None = None,
         indicators: Sequence[Indicator | str] = (),
         lock: bool = True,
+        durability: Durability = "process",
     ) -> None:
+        if durability not in get_args(Durability):
+            raise unknown_name("durability", durability, get_args(Durability))
         if exist not in _EXIST:
             raise unknown_name("value of exist", exist, _EXIST)
         if interval < 1 or (total_steps is not None and total_steps < 1):
@@ -166,6 +173,7 @@ class Recorder:
                 steps_done=steps_done or 0,
                 digest=_digest(network),
                 lock=lock,
+                durability=durability,
             )
         except BaseException:
             self._activations.close()

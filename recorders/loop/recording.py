@@ -30,7 +30,7 @@ from recorders.store.recording import create_recording, note_resumption
 from recorders.store.recovery import recover, remove
 from recorders.store.root import open_root, recording_names
 from recorders.store.signals import STOPPED, SignalListener
-from recorders.store.writer import RecordingWriter
+from recorders.store.writer import Durability, RecordingWriter
 from recorders.upkeep.compaction import compact, consolidate
 from recorders.upkeep.packed import packed_with
 from recorders.upkeep.verification import Harm, recording_findings
@@ -74,6 +74,8 @@ class LoopRecording:
         Of the weights that the loop begins with.
     lock : bool
         Whether the recording is locked against other processes.
+    durability : {"process", "power"}
+        What a commit outlives.
 
     Attributes
     ----------
@@ -114,13 +116,14 @@ class LoopRecording:
         steps_done: int,
         digest: str,
         lock: bool = True,
+        durability: Durability = "process",
     ) -> None:
         self.monitor: Monitor
         self.store, self._run, self._about = store, run, about
         self._shapes, self._layers, self._probed, self._indicators = shapes, layers, probed, indicators
         self._interval, self._total, self._device = interval, total, device
         self._sample_every = sample_every
-        self._digest = digest
+        self._digest, self._durability = digest, durability
         self._sizes = {name: int(torch.Size(shape).numel()) for name, shape in shapes.items()}
         self.masks: dict[str, torch.Tensor] = {}
         self.sources: tuple[Mapping[str, str], Mapping[str, str]] = {}, {}  # of masks and of activations
@@ -313,7 +316,7 @@ class LoopRecording:
             if self._offset:
                 config["continues"] = self._base
             create_recording(self.store, self.name, layout, config=config, provenance=provenance(sums=summed_by()))
-        self._writer = RecordingWriter(self.store, self.name, [0])
+        self._writer = RecordingWriter(self.store, self.name, [0], self._durability)
         if resume_at is None or not self._offset + sum(resume_at):
             self._writer.begin([self._digest])
         else:

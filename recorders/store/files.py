@@ -66,6 +66,8 @@ class RecordingFiles(LocalStore):
         if folder == self.root:
             self._check_there()
         self._make_folder(folder.parent)
+        if folder.name == "c" and not (folder.parent / "zarr.json").exists():
+            raise RunError(f"{folder.parent} is gone: it was moved or deleted while it was recorded")
         try:
             folder.mkdir(exist_ok=True)
         except FileNotFoundError:

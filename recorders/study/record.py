@@ -195,14 +195,14 @@ def _train(
         return
     images, using = plan.images_of(block), plan.using
     if using.stacked:
-        worker = Worker(store, block.settings, images, using.device, plan.model, using.profiled)
+        worker = Worker(store, block.settings, images, using, plan.model)
         for cohort in _cohorts(missing, kept):
             yield from worker.run(assignment(cohort))
         return
     # Runs that share a chunk (a store made for stacks) must not be written by two processes.
     workers = using.workers if _runs_are_apart(store, {kept[run][0].recording for run in missing}) else 1
     tasks = [Task(run, assignment([run]), run.needs) for run in missing]
-    arguments = (store, block.settings, images.shared(), using.device, plan.model, using.profiled)
+    arguments = (store, block.settings, images.shared(), using, plan.model)
     for task, ended in execute(tasks, work, workers=workers, preload=_PRELOAD, initializer=start, initargs=arguments):
         if isinstance(ended, Unmet):
             yield _given_up(task.payload, Status.FAILED, f"{NEEDS_MASK}, which {ended}", store)

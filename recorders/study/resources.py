@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from recorders.contract import InputError
+from recorders.store.writer import Durability
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,15 @@ class Resources:
         Whether runs train as stacks in this process.
     profiled : bool
         Whether every run says where its time went.
+    durability : {"process", "power"}
+        What a commit outlives (docs/reliability.md).
     """
 
     device: torch.device
     workers: int
     stacked: bool = False
     profiled: bool = False
+    durability: Durability = "process"
 
     @property
     def threads(self) -> int:

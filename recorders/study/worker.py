@@ -27,6 +27,7 @@ from recorders.settings.settings import Settings
 from recorders.store.signals import STOPPED, SignalListener
 from recorders.store.writer import RecordingWriter
 from recorders.study.assignment import Assignment, Outcome, Place
+from recorders.study.resources import Resources
 from recorders.training.cohort import Cohort
 from recorders.training.probing import CohortProbe
 from recorders.training.profile import UNPROFILED, Profile
@@ -47,12 +48,10 @@ class Worker:
         The study.
     data : DataSet
         Normalised, or uint8 images that are prepared a batch at a time.
-    device : torch.device
-        Where to train.
+    using : Resources
+        Where to train, whether outcomes tell the seconds of every section, and what a commit outlives.
     model : callable, optional
         Makes a freshly initialised network (from torch's global generator); the study's own by default.
-    profiled : bool
-        Whether outcomes tell the seconds of every section.
     """
 
     def __init__(
@@ -60,12 +59,12 @@ class Worker:
         store: Path,
         settings: Settings,
         data: DataSet,
-        device: torch.device,
+        using: Resources,
         model: ModelFactory | None = None,
-        profiled: bool = False,
     ) -> None:
         self._store, self._settings = store, settings
-        self._data, self._device, self._profiled = data, device, profiled
+        self._data, self._device, self._profiled = data, using.device, using.profiled
+        self._durability = using.durability
         self._model = model or default_model(data, settings)
         self._writers: dict[str, RecordingWriter] = {}
         self._probes: dict[tuple[float, int], MaskProbe] = {}  # by what decides how a network merges
@@ -186,7 +185,7 @@ class Worker:
         """Write some runs of a recording; its arrays are opened for the first ones only."""
         name, rows = places[0].recording, [place.row for place in places]
         if name not in self._writers:
-            self._writers[name] = RecordingWriter(self._store, name, rows)
+            self._writers[name] = RecordingWriter(self._store, name, rows, self._durability)
         return self._writers[name].of(rows)
 
     def _less_memory(self) -> str:

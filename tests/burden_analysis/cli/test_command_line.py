@@ -245,7 +245,7 @@ def test_the_study_is_the_word_that_stands_where_the_study_stands(burden: Burden
 
 FLAGS = """
     --allocation --allow-empty-layers --axes --batch-size --compressions --config --crop-padding --data --data-root
-    --depth --device --dry-run --epochs --evaluate-every --flip --help --hidden --image-size --indicators
+    --depth --device --dry-run --durability --epochs --evaluate-every --flip --help --hidden --image-size --indicators
     --initial-sparsity --interval --learning-rate --learning-rate-shape --lock --merge-metric --mlp-ratio --momentum
     --no-allow-empty-layers --no-dry-run --no-flip --no-lock --no-offline --no-profile --no-proportional-attention
     --offline --optimizer --out --patch --precision --preset --probe-every --probe-size --profile

@@ -95,3 +95,14 @@ def test_what_lies_in_a_place_is_dropped(tmp_path: Path) -> None:
     for name in ("folder", "file", "link", "nothing"):
         drop(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_an_array_that_is_gone_is_not_made_again_as_a_stump(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr")
+    writer = RecordingWriter(store, "fig2", [0])
+    writer.begin(["digest"])
+    writer.write_records(0, {"loss": np.ones((1, 3))})
+    shutil.rmtree(store / "fig2" / "loss")
+    with pytest.raises(RunError, match="fig2/loss is gone: it was moved or deleted while it was recorded"):
+        writer.write_records(3, {"loss": np.ones((1, 3))})
+    assert not (store / "fig2" / "loss" / "c").exists()

@@ -18,6 +18,7 @@ from recorders.settings.settings import Settings
 from recorders.store.layout import Layout, record_steps
 from recorders.store.recording import create_recording
 from recorders.study.assignment import Assignment, Place
+from recorders.study.resources import Resources
 from recorders.study.worker import Worker
 from recorders.training.cohort import Cohort
 from tests.recorders.effective import effective_weights
@@ -76,7 +77,7 @@ def test_every_recorded_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, r
     shapes = {"hidden1.weight": (12, 64), "hidden2.weight": (7, 12), "output.weight": (10, 7)}
     layout = Layout([run.coordinates()], shapes, ["hidden1", "hidden2"], steps, 12.0, 4)
     create_recording(store, "fig2", layout, config={}, provenance={})
-    worker = Worker(store, SETTINGS, data, torch.device("cpu"))
+    worker = Worker(store, SETTINGS, data, Resources(torch.device("cpu"), 1))
     outcome = worker.run(Assignment([Place("fig2", 0)], [run], [None]))[0]
     assert not outcome.reason
     dataset = xr.open_zarr(store, group="fig2", consolidated=False).load().isel(run=0)
