@@ -26,7 +26,8 @@ def check_runs(arrays: Mapping[str, StoredArray], marks: Mapping[str, Array], ke
             raise DamagedError(f"{key}/{name}", "is missing: it is no recording")
     sizes = {dim: n for array in arrays.values() for dim, n in zip(array.dims, array.shape, strict=False)}
     for dim, mark in marks.items():
-        least, most, room = mark.min(initial=0), mark.max(initial=0), sizes.get(dim, 0)
+        least, most = mark.min(initial=0), mark.max(initial=0)
+        room = sizes.get(dim, most)  # nothing is left of a dimension that was never used
         if least < 0 or most > room:
             raise DamagedError(f"{key}/{MARKS[dim]}", f"says {least if least < 0 else most}, there is room for {room}")
 
