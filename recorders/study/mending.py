@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from recorders.contract import SCHEMA_VERSION, InputError
+from recorders.contract import COMMITS, SCHEMA_VERSION, InputError
 from recorders.store.disk import disk_errors
 from recorders.store.documents import write_group
 from recorders.store.files import drop
@@ -29,6 +29,11 @@ def mend(store: Path) -> Iterator[str]:
     ------
     str
         What was done, one line each.
+
+    Raises
+    ------
+    InputError
+        A recording that may be finished cannot be opened.
     """
     names = recording_names(store)
     if names and (problem := group_problem(store)):
@@ -46,7 +51,12 @@ def mend(store: Path) -> Iterator[str]:
 
 def _findings(store: Path, name: str) -> list[Finding]:
     """Verify a recording, but for one that is finished: it is in nobody's way, and `burden verify` looks at it."""
-    problem = group_problem(store / name)
+    problem, folder = group_problem(store / name), store / name
+    if problem and not (folder / COMMITS).is_dir():  # hours of work that are finished: nothing is moved unasked
+        raise InputError(
+            f"{folder / 'zarr.json'} {problem}: restore it from a copy, or burden verify {store} --repair moves what "
+            f"there is of recording {name!r} aside"
+        )
     if problem:
-        return [Finding(store / name / "zarr.json", problem, Harm.RECORDING, name)]
+        return [Finding(folder / "zarr.json", problem, Harm.RECORDING, name)]
     return [] if is_compact(store, name) else list(recording_findings(store, name))

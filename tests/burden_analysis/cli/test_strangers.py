@@ -90,6 +90,8 @@ INTERRUPTED = """
 import os, signal, sys
 from burden_analysis.cli.__main__ import run
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else it is ignored where the tests run with nohup
+
 module, turned, *sys.argv[1:] = sys.argv[1:]
 
 class Interrupt:

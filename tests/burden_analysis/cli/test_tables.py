@@ -13,6 +13,8 @@ import zarr
 from burden_analysis import compare_sparsities, open_study
 from burden_analysis.cli.main import main
 from recorders.contract import InputError
+from recorders.store.documents import attributes_of
+from recorders.upkeep.compaction import seal_recording
 
 Burden = Callable[..., tuple[int, str, str]]
 TINY = (
@@ -93,6 +95,7 @@ def test_a_study_that_lacks_a_recording_says_so(burden: Burden, store: Path, tmp
     shutil.rmtree(store / RATES[1])
     group = zarr.open_group(store / RATES[0], mode="r+")
     group["status"][1] = "running"  # type: ignore[index]
+    seal_recording(store / RATES[0], attributes_of(store / RATES[0]))
     code, out, _ = burden("show", store)
     assert code == 0
     assert "3 of 4 runs finished\nmissing: iterative-s0.8-seed1 (running)" in out
@@ -110,6 +113,7 @@ def test_without_a_baseline_the_report_is_written_without_a_verdict(
     for name in RATES:
         ratios = zarr.open_group(store / name, mode="r+")["compression"]
         ratios[:] = np.where(np.asarray(ratios[:]) == 0, 0.4, ratios[:])  # type: ignore[index, call-overload]
+        seal_recording(store / name, attributes_of(store / name))
     code, _, err = burden("report", store, "--out", tmp_path / "new")
     assert code == 0
     assert err == (

@@ -169,6 +169,7 @@ def test_values_are_replaced_by_their_short_names() -> None:
 
 unit = st.floats(0, 1, exclude_max=True)
 positive = st.floats(1e-12, 1e12)
+counts = st.integers(1, 2**31 - 1)
 some_settings = st.builds(
     Settings,
     data=st.builds(DataSettings, name=st.text(), image_size=st.integers(0, 999), flip=st.booleans()),
@@ -178,16 +179,19 @@ some_settings = st.builds(
     seeds=st.lists(st.integers(0, 2**63), min_size=1, unique=True),
     axes=st.lists(st.text()),
     network=st.builds(
-        NetworkSettings, hidden=st.lists(st.integers(1, 999)), setup=st.sampled_from(["", "48x3"]), mlp_ratio=positive
+        NetworkSettings,
+        hidden=st.lists(st.integers(1, 999)),
+        setup=st.sampled_from(["", "48x3"]),
+        mlp_ratio=st.floats(1e-12, 1000),
     ),
     training=st.builds(
         TrainingSettings,
-        epochs=st.integers(1),
+        epochs=counts,
         learning_rate=positive,
         momentum=unit,
         optimizer=st.sampled_from(["adam", "sgd"]),
     ),
-    probe=st.builds(ProbeSettings, every=st.integers(0), size=st.integers(1)),
+    probe=st.builds(ProbeSettings, every=st.integers(0, 2**31 - 1), size=counts),
 )
 
 

@@ -11,6 +11,7 @@ from burden_analysis import open_study
 from recorders.contract import InputError, flat_config
 from recorders.settings.settings import Settings
 from recorders.settings.unstarted import unstarted
+from recorders.store.documents import attributes_of, write_group
 from recorders.study.kept import axes_there
 from recorders.study.record import record_study
 from recorders.study.resources import Resources
@@ -29,7 +30,7 @@ def make_older(store: Path) -> None:
     for name, config in configs(store).items():
         older = flat_config(config)
         del older["crop_padding"]
-        zarr.open_group(store / name, mode="r+", use_consolidated=False).attrs["config"] = json.dumps(older)
+        write_group(store / name, attributes_of(store / name) | {"config": json.dumps(older)})
 
 
 def test_a_new_recording_keeps_its_settings_in_sections(tmp_path: Path) -> None:
