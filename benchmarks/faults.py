@@ -144,9 +144,10 @@ def killed(folder: Path, whole: xr.Dataset, how: str, times: int, draw: random.R
         expected = {"kill": (0, -9), "term": (0, 143), "worker": (0,)}[how]
         found["other end"] += process.returncode not in expected
         found["traceback"] += "Traceback" in text
-        if store.exists() and any(store.glob("*/zarr.json")):
+        if store.exists() and any(store.glob("[!.]*/zarr.json")):
             study, said = opened(store)
             found["unreadable"] += bool(said)
+            sys.stderr.writelines(f"after {how}: {line}\n" for line in said)
             if study is not None:
                 found += committed(study, whole)
         if process.returncode == 0:

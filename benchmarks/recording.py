@@ -333,7 +333,8 @@ def plot(found: dict[str, list[tuple[str, list[float], float, float, float, floa
         for ratio in ratios
     ]
     grid = sns.catplot(
-        pd.DataFrame(rows), x="ratio to the bare loop", y="what", col="network", col_wrap=2, kind="point", sharex=False,
+        pd.DataFrame(rows), x="ratio to the bare loop", y="what", col="network", col_wrap=min(2, len(found)),
+        kind="point", sharex=False,
         linestyle="none", errorbar=("pi", 50), estimator="median", height=4.2, aspect=1.2, color="black",
     )  # fmt: skip
     for axes in grid.axes.flat:
