@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
+
+from burden_analysis.study.damage import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_LARGE, _GROWTH = 2**26, 200  # bytes of a member of an archive; times its packed size
 _AT_ONCE = 64  # requests to a server that are under way together
 
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -41,6 +45,8 @@ class Folder:
                 content = (self._path / key).read_bytes()
             except _ABSENT:
                 yield None
+            except OSError as error:  # no right to read it, a disk that fails, a circle of links
+                raise DamagedError(key, f"cannot be read ({error.strerror})") from error
             else:
                 yield content
 
@@ -79,8 +85,18 @@ class Archive:
                 yield None
                 continue
             with self._lock:
-                content = self._archive.read(name)
+                content = self._read(name)
             yield content
+
+    def _read(self, name: str) -> bytes:
+        """Unpack a member; chunks are packed already, so one that grows much is a trap."""
+        about = self._archive.getinfo(name)
+        if about.file_size > _LARGE and about.file_size > _GROWTH * about.compress_size:
+            raise DamagedError(name, f"unpacks to {about.file_size / 1e6:.0f} MB from {about.compress_size / 1e6:.1f}")
+        try:
+            return self._archive.read(name)
+        except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise DamagedError(name, f"cannot be read ({error})") from error
 
     def folders(self, key: str) -> list[str]:
         """List the members below a folder."""

@@ -136,9 +136,17 @@ def _check_root(files: Files, where: str) -> list[LeftOut]:
     return []
 
 
+def _contents(files: Files, keys: Sequence[str]) -> list[bytes | None]:
+    """Read files together; empty where one is refused, which whoever needs it will say."""
+    try:
+        return list(files.read(keys))
+    except DamagedError:
+        return [b""] if len(keys) == 1 else [content for key in keys for content in _contents(files, [key])]
+
+
 def _is_ours(files: Files, name: str) -> bool:
     place = f"{name}/zarr.json"
-    content = next(iter(files.read([place])))
+    [content] = _contents(files, [place])
     try:
         return content is not None and isinstance(
             group_document(content, place)["attributes"].get("burden_schema"), int
@@ -151,11 +159,11 @@ def _recording_names(files: Files, left_out: list[LeftOut]) -> list[str]:
     """Visible child groups, and those that a compaction has moved aside but not yet replaced."""
     listed = sorted(name for name in files.folders("") if not name.startswith(".") or name.endswith(".old"))
     found = set()
-    for name, content in zip(listed, files.read([f"{name}/zarr.json" for name in listed]), strict=True):
+    for name, content in zip(listed, _contents(files, [f"{name}/zarr.json" for name in listed]), strict=True):
         own = name[1:].removesuffix(".old") if name.startswith(".") else name
         if content is not None:
             found.add(own)
-        elif name == own and any(files.read([f"{name}/{array}/zarr.json" for array in files.folders(name)])):
+        elif name == own and any(_contents(files, [f"{name}/{array}/zarr.json" for array in files.folders(name)])):
             left_out.append(LeftOut(f"recording {own}", DamagedError(f"{name}/zarr.json", "is missing")))
     return sorted(found)
 

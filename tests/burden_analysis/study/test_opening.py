@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,6 +15,7 @@ import zarr
 from burden_analysis import missing_runs, open_study
 from burden_analysis.study import reading as reading_module
 from burden_analysis.study.damage import DamageWarning
+from burden_analysis.study.unpacking import check_size, unpacked
 from recorders.contract import InputError
 from tests.burden_analysis.synthetic import grid, write_recording, write_root
 
@@ -265,3 +267,84 @@ def test_a_damaged_chunk_takes_its_runs_alone(store: Path) -> None:
     assert set(whole.recording.values[gone]) == {"fig2"}
     xr.testing.assert_equal(damaged.loss.where(~gone, whole.loss), whole.loss)
     assert open_study(store, recordings="whole").sizes["run"] == 9
+
+
+def test_a_file_that_may_not_be_read_takes_its_part_alone(store: Path) -> None:
+    write_recording(store, grid(1))
+    write_recording(store, grid(1), name="whole")
+    for place, part in (
+        (store / "fig2/loss/c/0/0", "fig2/loss of all runs"),
+        (store / "fig2/zarr.json", "recording fig2"),
+    ):
+        place.unlink()
+        place.symlink_to(place)  # a circle: as unreadable as a file without rights, also for root
+        with pytest.warns(DamageWarning, match=f"^left out: {part}.* cannot be read "):
+            assert "whole" in open_study(store).recording
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(store: Path) -> None:
+    write_recording(store, grid(1))
+    archive = store.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as handle:
+        for path in store.rglob("*"):
+            if path.is_file() and "loss/c" not in str(path):
+                handle.write(path, path.relative_to(store))
+        handle.writestr("fig2/loss/c/0/0", bytes(2**27))
+    with pytest.warns(DamageWarning, match=r"left out: fig2/loss.*unpacks to 134 MB from 0\.1"):
+        open_study(archive)
+
+
+ZSTD = numcodecs.Zstd()
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 65_791, 65_792, 10**6])
+def test_zstd_says_how_much_it_holds(size: int) -> None:
+    content = bytes(ZSTD.encode(bytes(size)))
+    assert unpacked(content, size) == bytes(size)
+    for other in (size + 1, size - 1):
+        with pytest.raises(ValueError, match=f"it holds {size} bytes, not {other}"):
+            unpacked(content, other)
+
+
+def test_what_would_fill_the_memory_is_not_unpacked() -> None:
+    frame = b"\x28\xb5\x2f\xfd" + bytes([0b11100000]) + (2**40).to_bytes(8, "little")
+    with pytest.raises(ValueError, match="it holds 1099511627776 bytes, not at most 64 MiB"):
+        unpacked(frame, None)
+    with pytest.raises(ValueError, match="it is not packed with zstd"):
+        unpacked(b"", 3)
+    with pytest.raises(InputError, match=r"x takes 1e\+09 GB, this machine has .*chunks=\{\}"):
+        check_size(10**18, "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"config": "[1, 2]"}, "has a config that is no mapping"),
+        ({"provenance": 5}, "has a provenance that is no mapping"),
+        ({"config": "[" * 100_000}, "cannot be read"),
+        ({"coordinates": 5}, "has attributes of the wrong kind"),
+    ],
+)
+def test_attributes_of_the_wrong_kind_are_named(store: Path, change: dict[str, Any], what: str) -> None:
+    write_recording(store, grid(1))
+    zarr.open_group(store / "fig2", mode="r+").attrs.update(change)
+    with pytest.raises(InputError, match=what):
+        open_study(store)
+
+
+@pytest.mark.parametrize(("mark", "what"), [(10**15, "says 10{15}, there is room for 5"), (-5, "says -5")])
+def test_marks_that_nobody_wrote_are_named(store: Path, mark: int, what: str) -> None:
+    write_recording(store, grid(1))
+    zarr.open_array(store / "fig2" / "records_written", mode="r+")[:] = mark
+    with pytest.raises(InputError, match=what):
+        open_study(store)
+
+
+def test_a_group_that_is_no_recording_is_named(store: Path) -> None:
+    write_recording(store, grid(1))
+    expected = open_study(store)
+    write_root(store / "other")
+    with pytest.warns(DamageWarning, match="left out: recording other; .*other/run_id is missing: it is no recording"):
+        opened = open_study(store)
+    opened.attrs.pop("left_out")
+    xr.testing.assert_identical(opened, expected)
