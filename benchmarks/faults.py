@@ -202,7 +202,7 @@ DAMAGES: dict[str, Callable[[Path, Path, random.Random], object]] = {
     "emptied": lambda path, *_: path.write_bytes(b""),
     "cut": lambda path, *_: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "a folder": replace_by_folder,
-    "another file": lambda path, other, _: shutil.copyfile(other, path),
+    "another file": lambda path, other, _: path.write_bytes(other.read_bytes()),
 }
 
 
@@ -217,7 +217,7 @@ def damaged(store: Path, folder: Path, kinds: list[str], times: int, draw: rando
         found["times"] += 1
         kind, group = draw.choice(kinds), draw.choice(sorted(files))
         path = draw.choice(files[group])
-        others = [p for p in files[group] if p.read_bytes() != path.read_bytes()] or files["root"]
+        others = [p for p in files[group] if p.read_bytes() != path.read_bytes()] or files["recording"]
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(work.with_name("damaged.zarr.damaged"), ignore_errors=True)
         shutil.copytree(store, work)
@@ -225,7 +225,10 @@ def damaged(store: Path, folder: Path, kinds: list[str], times: int, draw: rando
         act(work / path.relative_to(store), work / draw.choice(others).relative_to(store), draw)
         study, said = opened(work)
         found["named"] += bool(said)
-        found["wrong"] += not said and (study is None or not study.identical(whole))
+        silent = not said and (study is None or not study.identical(whole))
+        found["wrong"] += silent
+        if silent:
+            sys.stderr.write(f"nobody noticed: {path.relative_to(store)} {kind}\n")
         for asked in (("show", str(work)), ("verify", str(work), "--repair"), ("verify", str(work))):
             code, _ = command(*asked)
             found["traceback"] += code == "traceback"

@@ -57,6 +57,8 @@ def wrong_ends(fields: Mapping[str, Field], commits: Mapping[int, Commit], key: 
         place = f"{key}/status/c/{row}"
         if status not in list(Status):
             wrong[row] = DamagedError(place, f"is {status!r}")
+        elif status in (Status.RUNNING, Status.INTERRUPTED) and row in commits and not texts["initial_weights"][row]:
+            wrong[row] = DamagedError(f"{key}/initial_weights/c/{row}", "is missing")
         elif Status(status).finished and row in commits:
             if status != commits[row].ended:
                 wrong[row] = DamagedError(place, f"is {status}, committed was {commits[row].ended!r}")

@@ -79,6 +79,8 @@ class _Runs:
         status = self.text("status", row)
         if status not in list(Status):
             yield row, "status", "cannot be read" if status is None else f"is {status!r}"
+        elif status in (Status.RUNNING, Status.INTERRUPTED) and not self.text("initial_weights", row):
+            yield row, "initial_weights", "is missing"
         elif Status(status).finished:
             if status != said.ended:
                 yield row, "status", f"is {status}, committed was {said.ended or 'none'}"

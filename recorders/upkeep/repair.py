@@ -132,14 +132,21 @@ def _mark_runs(store: Path, name: str, broken: list[Finding]) -> Iterator[str]:
         _open_again(store, name, [finding.place for finding in broken])
     names = [str(run) for run in np.asarray(zarr.open_array(folder / "run_id", mode="r")[:])]
     for row, finding in sorted(by_row.items()):
-        for state in (*TEXTS, *_MARKS.values(), COMMITS, "status"):
-            place = folder / state / "c" / str(row)
-            if place.is_dir() or _read(zarr.open_group(folder, mode="r"), state, row) is None:
-                drop(place)
+        _drop_unreadable_state(folder, row)
         writer = RecordingWriter(store, name, [row])
         writer.set_status(row, Status.FAILED, f"damaged: {finding.place} {finding.what}")
         writer.restate(row, _what_is_left(folder, row))
         yield f"{finding.place}: {finding.what}; run {names[row]} is marked to be recorded again"
+
+
+def _drop_unreadable_state(folder: Path, row: int) -> None:
+    """Remove what is said of a run where it cannot be read: it would be in the way of what is said anew."""
+    group = zarr.open_group(folder, mode="r", use_consolidated=False)
+    for name in (*TEXTS, *_MARKS.values(), COMMITS, "status"):
+        if name in group and (array := _array(group, name)).chunks[0] == 1:  # else it is of other runs too
+            place = folder.joinpath(name, "c", str(row), *("0" for _ in array.shape[1:]))
+            if place.is_dir() or _read(group, name, row) is None:
+                drop(place)
 
 
 def _open_again(store: Path, name: str, lost: list[Path]) -> None:

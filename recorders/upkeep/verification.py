@@ -76,7 +76,7 @@ def store_findings(store: Path) -> Iterator[Finding]:
         yield Finding(place, "was left behind by a process that was killed", Harm.LEFTOVER)
     names = recording_names(store)
     for folder in sorted(store.iterdir()):
-        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in names:
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in (*names, "zarr.json"):
             yield Finding(folder, "has no zarr.json", Harm.RECORDING, folder.name)
     for name in names:
         yield from recording_findings(store, name)
@@ -88,7 +88,11 @@ def recording_findings(store: Path, name: str) -> Iterator[Finding]:
     if problem := group_problem(folder):
         yield Finding(folder / "zarr.json", problem, Harm.RECORDING, name)
         return
-    manifest: Mapping[str, str | None] | None = read_document(folder)["attributes"].get(MANIFEST)
+    attributes = read_document(folder)["attributes"]
+    if "coordinates" not in attributes:
+        yield Finding(folder / "zarr.json", "is not the metadata of a recording", Harm.RECORDING, name)
+        return
+    manifest: Mapping[str, str | None] | None = attributes.get(MANIFEST)
     documents: dict[str, dict[str, Any]] = {}
     for path in _array_paths(folder, manifest or {}):
         document, problem = _array_document(folder, path, must_tell=path in (manifest or ()))

@@ -273,7 +273,7 @@ def test_a_file_that_may_not_be_read_takes_its_part_alone(store: Path) -> None:
     write_recording(store, grid(1))
     write_recording(store, grid(1), name="whole")
     for place, part in (
-        (store / "fig2/loss/c/0/0", "fig2/loss of all runs"),
+        (store / "fig2/loss/c/0/0", "fig2/loss of "),
         (store / "fig2/zarr.json", "recording fig2"),
     ):
         place.unlink()
