@@ -105,7 +105,9 @@ class _Reading:
         self._attributes = metadata["attributes"]
         self._manifest: Mapping[str, str | None] = self._attributes.get(MANIFEST) or {}
         self._consolidated = (metadata.get("consolidated_metadata") or {}).get("metadata") or {}
-        listed = self._attributes.get("coordinates", "")
+        listed = self._attributes.get("coordinates")
+        if listed is None:
+            raise DamagedError(f"{key}/zarr.json", "is not the metadata of a recording")
         if not isinstance(listed, str) or not isinstance(self._manifest, dict):
             raise DamagedError(f"{key}/zarr.json", "has attributes of the wrong kind")
         self._listed = listed.split()

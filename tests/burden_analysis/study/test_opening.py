@@ -344,7 +344,7 @@ def test_a_group_that_is_no_recording_is_named(store: Path) -> None:
     write_recording(store, grid(1))
     expected = open_study(store)
     write_root(store / "other")
-    with pytest.warns(DamageWarning, match="left out: recording other; .*other/run_id is missing: it is no recording"):
+    with pytest.warns(DamageWarning, match="left out: recording other; .*other/zarr.json is not the metadata of a rec"):
         opened = open_study(store)
     opened.attrs.pop("left_out")
     xr.testing.assert_identical(opened, expected)
