@@ -49,15 +49,19 @@ def remove(store: Path, name: str) -> None:
             shutil.rmtree(hidden)  # else whoever consolidates the store's metadata meets it
 
 
-def clear_rows(recording: Path, rows: slice) -> None:
-    """Remove what runs that start over wrote before: a chunk that a power cut emptied would stay in their way."""
+def clear_rows(recording: Path, rows: slice, *, but_readable: bool = False) -> None:
+    """Remove what runs wrote before, or what of it cannot be read: a chunk that a power cut emptied is in their way."""
     for folder in (*recording.glob("*/c"), *recording.glob(f"{MASKS}/*/c")):
         document = read_document(folder.parent)
         if document["dimension_names"][1:2] not in (["record"], ["update"]) and folder.parent.parent.name != MASKS:
             continue
         size = document["chunk_grid"]["configuration"]["chunk_shape"][0]
         for first in range(rows.start // size, -(-rows.stop // size)):
-            whole = rows.start <= first * size and min((first + 1) * size, document["shape"][0]) <= rows.stop
+            whole = (
+                not but_readable
+                and rows.start <= first * size
+                and min((first + 1) * size, document["shape"][0]) <= rows.stop
+            )
             _clear_chunks(folder / str(first), all_of_it=whole)
 
 

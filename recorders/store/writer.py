@@ -131,6 +131,7 @@ class RecordingWriter:
             raise InputError(f"{self.path / cut} is not what was committed: start the run over, exist='overwrite'")
         with disk_errors(self.path):
             self._set_marks(row, cut, {"record": records, "update": left})
+            clear_rows(self.path, slice(row, row + 1), but_readable=True)
             for name, array in self._group.arrays():
                 if _dims(array)[:2] == ("run", "record"):
                     # What was logged then may not be logged again; a kill may have cut one chunk that came after.

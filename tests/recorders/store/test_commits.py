@@ -131,6 +131,18 @@ def test_what_was_lost_below_the_mark_is_no_start_of_a_resumption(tmp_path: Path
         RecordingWriter(store, "fig2", [0]).rewind(0, 4, after=20)
 
 
+def test_a_chunk_that_a_power_cut_emptied_beyond_the_mark_is_in_nobodys_way(tmp_path: Path) -> None:
+    store = create(tmp_path / "s.zarr", records=1100)
+    writer = RecordingWriter(store, "fig2", [0])
+    writer.begin(["digest"])
+    writer.write_records(0, records(0, 520))
+    (store / "fig2" / "loss" / "c" / "0" / "2").write_bytes(b"")
+    assert RecordingWriter(store, "fig2", [0]).rewind(0, 400, after=0) == 0
+    RecordingWriter(store, "fig2", [0]).write_records(400, records(900, 3))
+    assert committed(store)[0] == 403
+    assert open_study(store)["loss"].values[0, 398:403].tolist() == [398, 399, 900, 901, 902]
+
+
 def test_a_run_that_starts_over_removes_what_it_wrote_and_nothing_of_others(tmp_path: Path) -> None:
     store = create(tmp_path / "s.zarr", records=20)
     for row in (0, 1):
