@@ -18,12 +18,13 @@ from burden_analysis.study.recording import (
     decoded_json,
     group_document,
 )
-from burden_analysis.study.run_states import MARKS, check_runs, wrong_ends, wrong_marks
+from burden_analysis.study.run_states import check_runs, wrong_ends, wrong_marks
 from burden_analysis.study.stored_array import StoredArray, check_described
 from recorders.contract import (
     CHECKSUM,
     COMMITS,
     MANIFEST,
+    MARKS,
     TEXTS,
     Commit,
     InputError,

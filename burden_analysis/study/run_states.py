@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burden_analysis.study.damage import DamagedError
-from recorders.contract import COMMITS, TEXTS, Status, text_checksum
+from recorders.contract import COMMITS, MARKS, TEXTS, Status, text_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from burden_analysis.study.recording import Field
     from burden_analysis.study.stored_array import Array, StoredArray
     from recorders.contract import Commit
-
-MARKS = {"record": "records_written", "update": "updates_written"}  # by dimension, one count per run
 
 
 def check_runs(arrays: Mapping[str, StoredArray], marks: Mapping[str, Array], key: str) -> None:

@@ -21,6 +21,7 @@ CHECKSUM, MANIFEST, COMMITS = "crc32c", "manifest", "commits"
 ABSENT = "-" * 8  # a chunk that was never written
 _FILE_CHECKSUM, _OPEN = "file_crc32c", "0" * 8
 _FILE_FIELD = f'"{_FILE_CHECKSUM}": "'.encode()
+MARKS = {"record": "records_written", "update": "updates_written"}  # commit marks by dimension, one count a run
 TEXTS = ("initial_weights", "status_reason", "remarks", "mask_source", "activation_source")
 _DIGITS = 8
 

@@ -16,6 +16,7 @@ from recorders.contract import (
     ABSENT,
     COMMITS,
     MANIFEST,
+    MARKS,
     TEXTS,
     Commit,
     InputError,
@@ -37,7 +38,6 @@ from recorders.store.stored_names import ACTIVATION_SOURCE, MASK_SOURCE, MASKS, 
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Durability = Literal["process", "power"]
-_MARKS = {"record": "records_written", "update": "updates_written"}
 
 
 class RecordingWriter:
@@ -102,7 +102,7 @@ class RecordingWriter:
             self._put_commit(row)
         self._sync()
         for i in marked:
-            self._array(_MARKS[dim])[self.rows.start + i] = stop
+            self._array(MARKS[dim])[self.rows.start + i] = stop
             self._commit(self.rows.start + i).marks()[dim][0] = stop
         self._sync()
 
@@ -143,7 +143,7 @@ class RecordingWriter:
         with disk_errors(self.path):
             self._commits[row] = commit
             for dim, (_, mark) in commit.marks().items():
-                self._array(_MARKS[dim])[row] = mark
+                self._array(MARKS[dim])[row] = mark
             self._put_commit(row)
 
     def _set_marks(self, row: int, commit: Commit, marks: Mapping[str, int]) -> None:
@@ -153,7 +153,7 @@ class RecordingWriter:
             wide.marks()[dim][0] = mark
         self._put_commit(row)
         for dim, mark in marks.items():
-            self._array(_MARKS[dim])[row] = mark
+            self._array(MARKS[dim])[row] = mark
         self._commits[row] = commit
         self._put_commit(row)
         self._sync()
@@ -287,7 +287,7 @@ class RecordingWriter:
                 self._files.sync()
 
     def _mark(self, dim: str, row: int) -> int:
-        return int(np.asarray(self._array(_MARKS[dim])[row]))
+        return int(np.asarray(self._array(MARKS[dim])[row]))
 
     def _row(self, name: str, row: int) -> tuple[str, npt.NDArray[Any], int]:
         array = self._array(name)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-from recorders.contract import COMMITS, SCHEMA_VERSION, InputError
+from recorders.contract import COMMITS, InputError
 from recorders.store.disk import disk_errors
-from recorders.store.documents import write_group
-from recorders.store.files import drop
 from recorders.store.lock import exclusive
 from recorders.store.root import recording_names
 from recorders.upkeep.compaction import is_compact
-from recorders.upkeep.repair import repair_recording
+from recorders.upkeep.repair import repair_recording, write_root
 from recorders.upkeep.verification import Finding, Harm, group_problem, recording_findings
 
 
@@ -36,16 +34,18 @@ def mend(store: Path) -> Iterator[str]:
         A recording that may be finished cannot be opened.
     """
     names = recording_names(store)
-    if names and (problem := group_problem(store)):
+    if names and group_problem(store):
         with disk_errors(store):
-            drop(store / "zarr.json")
-            write_group(store, {"burden_schema": SCHEMA_VERSION})
-        yield f"{store / 'zarr.json'} {problem}: written anew"
+            yield write_root(store)
     stumps = [place.parent.parent.name for place in store.glob("[!.]*/*/zarr.json")]
     for name in dict.fromkeys([*names, *stumps]):
         findings = [finding for finding in _findings(store, name) if finding.harm is not Harm.MANIFEST]
         if findings:
-            with suppress(InputError), exclusive(store, name):  # else another process writes it, and will see to it
+            with ExitStack() as held:
+                try:
+                    held.enter_context(exclusive(store, name))
+                except InputError:  # another process writes it, and will see to it
+                    continue
                 yield from repair_recording(store, name, findings)
 
 

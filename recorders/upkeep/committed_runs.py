@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from recorders.contract import COMMITS, TEXTS, Commit, Status, text_checksum
+from recorders.contract import COMMITS, MARKS, TEXTS, Commit, Status, text_checksum
 from recorders.store.manifest import mask_checksums
 from recorders.store.stored_names import MASKS
 
-_MARKS = {"record": "records_written", "update": "updates_written"}
 _TRIES = 5  # a writer may be at work
 
 Problem = tuple[int, str, str]  # row, path of the array, what is wrong
@@ -49,15 +48,15 @@ class _Runs:
     def problems(self, row: int, text: str | None) -> Iterator[Problem]:
         """Compare one run with what it says that it has committed."""
         said = Commit.parsed(text or "")
-        if text == "" and not any(self._values(mark, row) for mark in _MARKS.values()):
+        if text == "" and not any(self._values(mark, row) for mark in MARKS.values()):
             said = Commit()  # it has not begun
         if said is None:
             yield row, COMMITS, "cannot be read"
             return
         for dim, (least, most) in said.marks().items():
-            mark = self._values(_MARKS[dim], row)
+            mark = self._values(MARKS[dim], row)
             if mark is None or not least <= int(mark) <= most:
-                yield row, _MARKS[dim], "cannot be read" if mark is None else f"is {mark}, committed were {most}"
+                yield row, MARKS[dim], "cannot be read" if mark is None else f"is {mark}, committed were {most}"
         for name in said.rows:
             if what := self._series_problem(name, row, said):
                 yield row, name, what

@@ -14,6 +14,7 @@ import zarr
 from recorders.contract import (
     COMMITS,
     MANIFEST,
+    MARKS,
     SCHEMA_VERSION,
     TEXTS,
     Commit,
@@ -34,8 +35,6 @@ from recorders.store.stored_names import MASKS
 from recorders.store.writer import RecordingWriter
 from recorders.upkeep.compaction import is_compact, seal_recording
 from recorders.upkeep.verification import Finding, Harm, store_findings
-
-_MARKS = {"record": "records_written", "update": "updates_written"}
 
 
 def repair_store(store: Path) -> Iterator[str]:
@@ -63,12 +62,17 @@ def repair_store(store: Path) -> Iterator[str]:
             yield f"{place}: removed"
         findings = list(store_findings(store))
         if any(finding.harm is Harm.GROUP and not finding.recording for finding in findings):
-            drop(store / "zarr.json")
-            write_group(store, {"burden_schema": SCHEMA_VERSION})
-            yield f"{store / 'zarr.json'}: written anew"
+            yield write_root(store)
         for name in dict.fromkeys(finding.recording for finding in findings if finding.recording):
             with exclusive(store, name):
                 yield from repair_recording(store, name, [f for f in findings if f.recording == name])
+
+
+def write_root(store: Path) -> str:
+    """Write the store's own metadata anew, which say its schema alone; returns what was done."""
+    drop(store / "zarr.json")
+    write_group(store, {"burden_schema": SCHEMA_VERSION})
+    return f"{store / 'zarr.json'}: written anew"
 
 
 def repair_recording(store: Path, name: str, findings: Iterable[Finding]) -> Iterator[str]:
@@ -142,7 +146,7 @@ def _mark_runs(store: Path, name: str, broken: list[Finding]) -> Iterator[str]:
 def _drop_unreadable_state(folder: Path, row: int) -> None:
     """Remove what is said of a run where it cannot be read: it would be in the way of what is said anew."""
     group = zarr.open_group(folder, mode="r", use_consolidated=False)
-    for name in (*TEXTS, *_MARKS.values(), COMMITS, "status"):
+    for name in (*TEXTS, *MARKS.values(), COMMITS, "status"):
         if name in group and (array := _array(group, name)).chunks[0] == 1:  # else it is of other runs too
             place = folder.joinpath(name, "c", str(row), *("0" for _ in array.shape[1:]))
             if place.is_dir() or _read(group, name, row) is None:
@@ -179,7 +183,7 @@ def _what_is_left(folder: Path, row: int) -> Commit:
     group = zarr.open_group(folder, mode="r", use_consolidated=False)
     said = Commit.parsed(str(_read(group, COMMITS, row))) if COMMITS in group else None
     most = said.marks() if said else {}
-    marks = {dim: most[dim][1] if dim in most else int(_read(group, mark, row) or 0) for dim, mark in _MARKS.items()}
+    marks = {dim: most[dim][1] if dim in most else int(_read(group, mark, row) or 0) for dim, mark in MARKS.items()}
     left = Commit([marks["record"]] * 2, [marks["update"]] * 2)
     for name, document in _series(folder).items():
         if said is None or name in said.rows:
